@@ -1,0 +1,21 @@
+# common: knows nothing of mail
+noinst_LIBRARIES += common/libcommon.a
+common_libcommon_a_SOURCES = \
+	common/buf.c common/buf.h \
+	common/clock.h \
+	common/conf.h \
+	common/control.h \
+	common/encode.h \
+	common/err.c common/err.h \
+	common/failpoint.h \
+	common/http.h \
+	common/json.h \
+	common/log.c common/log.h \
+	common/privs.h \
+	common/procs.h \
+	common/signer.h \
+	common/sock.h \
+	common/texts_en.def common/texts_nb.def \
+	common/workers.h
+common_libcommon_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(CONFUSE_CFLAGS) $(SECCOMP_CFLAGS)
+COMMON_LIBS = common/libcommon.a $(CURL_LIBS) $(CONFUSE_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(OPENSSL_LIBS)
