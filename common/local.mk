@@ -2,14 +2,14 @@
 noinst_LIBRARIES += common/libcommon.a
 common_libcommon_a_SOURCES = \
 	common/buf.c common/buf.h \
-	common/clock.h \
+	common/clock.c common/clock.h \
 	common/conf.h \
 	common/control.h \
-	common/encode.h \
+	common/encode.c common/encode.h \
 	common/err.c common/err.h \
 	common/failpoint.h \
 	common/http.h \
-	common/json.h \
+	common/json.c common/json.h \
 	common/log.c common/log.h \
 	common/privs.h \
 	common/procs.h \

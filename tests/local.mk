@@ -8,3 +8,8 @@ UNIT_TESTS += tests/unit/test_err
 tests_unit_test_err_SOURCES = tests/unit/test_err.c
 tests_unit_test_err_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_err_LDADD = common/libcommon.a $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/test_base
+tests_unit_test_base_SOURCES = tests/unit/test_base.c
+tests_unit_test_base_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_base_LDADD = common/libcommon.a $(JANSSON_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)
