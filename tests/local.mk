@@ -4,6 +4,12 @@ check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 UNIT_TESTS =
 
+# for ./run test
+.PHONY: unit-tests list-unit-tests
+unit-tests: $(check_PROGRAMS)
+list-unit-tests:
+	@echo $(UNIT_TESTS)
+
 UNIT_TESTS += tests/unit/test_err
 tests_unit_test_err_SOURCES = tests/unit/test_err.c
 tests_unit_test_err_CFLAGS = $(UNIT_CFLAGS)

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BD_CLI_COMMANDS_H
+#define BD_CLI_COMMANDS_H
+
+/* The subcommands; cli.h says what they get and return. */
+
+struct cli;
+
+#endif
