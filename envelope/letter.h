@@ -48,7 +48,7 @@ struct letter {
 	struct document *documents; /* [0] is the main document, the rest attachments in order */
 	size_t document_count;
 	uint8_t digest[SHA256_BYTES]; /* over the decoded parts, for the letter id */
-	uint8_t *backing;             /* mmap of the memfd, wiped and unmapped by letter_free */
+	uint8_t *backing; /* read-only map of the sealed memfd, unmapped by letter_free */
 	size_t backing_len;
 };
 
@@ -56,11 +56,12 @@ struct letter {
  * public detail by position and type, serialised in the same form ("refusal" in the JSON header).
  */
 
-/* Writes the wire form to a fresh memfd (the caller's). */
+/* Writes the wire form to a fresh memfd (the caller's), sealed against every change. */
 int letter_write(const struct letter *l, int *fd_r, struct bd_err *e);
 int letter_write_refusal(const struct bd_err *refusal, int *fd_r, struct bd_err *e);
-/* Maps and checks fd (foreign: every length is checked; fd stays the caller's). 0 with *l_r; -1
- * with the refusal in e, or kind READER when the bytes are not a letter. */
+/* Maps and checks fd (foreign: it must be a sealed memfd, every length is checked; fd stays the
+ * caller's). 0 with *l_r; -1 with the refusal in e, or kind READER when the bytes are not a letter.
+ */
 int letter_read(int fd, struct letter **l_r, struct bd_err *e);
 const char *letter_option(const struct letter *l, const char *name); /* NULL when absent */
 void letter_free(struct letter **l);

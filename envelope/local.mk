@@ -1,4 +1,14 @@
 # envelope: the letter and its sealing
-EXTRA_DIST += envelope/letter.h envelope/nationalid.h envelope/cert.h envelope/package.h \
-	envelope/sealed.h envelope/jwt.h envelope/sbd.h envelope/maskinporten.h
-ENVELOPE_LIBS = $(XMLSEC_LIBS) $(XML_LIBS) $(ZIP_LIBS) $(OPENSSL_LIBS)
+noinst_LIBRARIES += envelope/libenvelope.a
+envelope_libenvelope_a_SOURCES = \
+	envelope/cert.h \
+	envelope/doctype.c envelope/doctype.h \
+	envelope/jwt.h \
+	envelope/letter.c envelope/letter.h \
+	envelope/maskinporten.h \
+	envelope/nationalid.h \
+	envelope/package.h \
+	envelope/sbd.h \
+	envelope/sealed.h
+envelope_libenvelope_a_CFLAGS = $(AM_CFLAGS) $(XMLSEC_CFLAGS) $(XML_CFLAGS) $(ZIP_CFLAGS)
+ENVELOPE_LIBS = envelope/libenvelope.a $(XMLSEC_LIBS) $(XML_LIBS) $(ZIP_LIBS) $(OPENSSL_LIBS)

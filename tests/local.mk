@@ -19,3 +19,9 @@ UNIT_TESTS += tests/unit/test_base
 tests_unit_test_base_SOURCES = tests/unit/test_base.c
 tests_unit_test_base_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_base_LDADD = common/libcommon.a $(JANSSON_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)
+
+# the letter's wire form and the reader
+UNIT_TESTS += tests/unit/test_letter
+tests_unit_test_letter_SOURCES = tests/unit/test_letter.c
+tests_unit_test_letter_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_letter_LDADD = envelope/libenvelope.a $(COMMON_LIBS) $(CMOCKA_LIBS)
