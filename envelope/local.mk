@@ -1,12 +1,13 @@
 # envelope: the letter and its sealing
 noinst_LIBRARIES += envelope/libenvelope.a
 envelope_libenvelope_a_SOURCES = \
-	envelope/cert.h \
+	envelope/cert.c envelope/cert.h \
 	envelope/doctype.c envelope/doctype.h \
-	envelope/jwt.h \
+	envelope/jwt.c envelope/jwt.h \
 	envelope/letter.c envelope/letter.h \
 	envelope/maskinporten.h \
 	envelope/nationalid.h \
+	envelope/ossl.c envelope/ossl.h \
 	envelope/package.h \
 	envelope/sbd.h \
 	envelope/sealed.h
