@@ -8,7 +8,7 @@ common_libcommon_a_SOURCES = \
 	common/encode.c common/encode.h \
 	common/err.c common/err.h \
 	common/failpoint.h \
-	common/http.h \
+	common/http.c common/http.h \
 	common/json.c common/json.h \
 	common/log.c common/log.h \
 	common/privs.h \

@@ -25,3 +25,9 @@ UNIT_TESTS += tests/unit/test_letter
 tests_unit_test_letter_SOURCES = tests/unit/test_letter.c
 tests_unit_test_letter_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_letter_LDADD = envelope/libenvelope.a $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+# transport: http, maskinporten, spool, transport
+UNIT_TESTS += tests/unit/test_http
+tests_unit_test_http_SOURCES = tests/unit/test_http.c
+tests_unit_test_http_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_http_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
