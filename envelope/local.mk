@@ -5,7 +5,7 @@ envelope_libenvelope_a_SOURCES = \
 	envelope/doctype.c envelope/doctype.h \
 	envelope/jwt.c envelope/jwt.h \
 	envelope/letter.c envelope/letter.h \
-	envelope/maskinporten.h \
+	envelope/maskinporten.c envelope/maskinporten.h \
 	envelope/nationalid.h \
 	envelope/ossl.c envelope/ossl.h \
 	envelope/package.h \
