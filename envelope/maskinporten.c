@@ -271,7 +271,8 @@ fetch_once(struct maskinporten *m, const struct grant *g, struct buf *token, int
 	*again = false;
 	if (grant_make(m, g, &jwt, e) == -1)
 		goto out;
-	if (buf_addf(&form, "grant_type=" GRANT_TYPE "&assertion=%s", buf_str(&jwt)) == -1) {
+	if (buf_adds(&form, "grant_type=" GRANT_TYPE "&assertion=") == -1 ||
+	    buf_add(&form, jwt.data, jwt.len) == -1) {
 		bd_fail(e, BD_E_MEMORY, "token request");
 		goto out;
 	}
