@@ -6,7 +6,7 @@ envelope_libenvelope_a_SOURCES = \
 	envelope/jwt.c envelope/jwt.h \
 	envelope/letter.c envelope/letter.h \
 	envelope/maskinporten.c envelope/maskinporten.h \
-	envelope/nationalid.h \
+	envelope/nationalid.c envelope/nationalid.h \
 	envelope/ossl.c envelope/ossl.h \
 	envelope/package.h \
 	envelope/sbd.h \

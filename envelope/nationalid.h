@@ -12,8 +12,6 @@
 
 #define NATIONALID_CHARS 12 /* with NUL */
 
-enum nationalid_kind { NATIONALID_BIRTH, NATIONALID_D, NATIONALID_HELP };
-
 /* True for eleven digits that are a valid number; synthetic (month shifted by 80, 65, 40 or 20)
  * only where allowed. */
 bool nationalid_is_valid(const char *digits, bool allow_synthetic);

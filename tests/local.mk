@@ -31,3 +31,15 @@ UNIT_TESTS += tests/unit/test_http
 tests_unit_test_http_SOURCES = tests/unit/test_http.c
 tests_unit_test_http_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_http_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+# lookup
+UNIT_TESTS += tests/unit/test_nationalid
+tests_unit_test_nationalid_SOURCES = tests/unit/test_nationalid.c
+tests_unit_test_nationalid_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_nationalid_LDADD = envelope/libenvelope.a $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/test_decide
+tests_unit_test_decide_SOURCES = tests/unit/test_decide.c
+tests_unit_test_decide_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_decide_LDADD = lookup/liblookup.a envelope/libenvelope.a common/libcommon.a \
+	$(JANSSON_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)

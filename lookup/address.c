@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads citizen addresses. Does not know whether the person exists. */
+#include "config.h"
+#include "lookup/address.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define ID_DIGITS (NATIONALID_CHARS - 1)
+#define ADDRESS_MAX_BYTES 1024
+
+static bool
+word_is(const char *text, size_t len, const char *word)
+{
+	return strlen(word) == len && strncasecmp(text, word, len) == 0;
+}
+
+/* 1 known, 0 not an option, -1 contradicts one read before. */
+static int
+option_read(const char *text, size_t len, struct citizen *out)
+{
+	enum decide_force force = DECIDE_ANY;
+
+	if (word_is(text, len, "print"))
+		force = DECIDE_PRINT;
+	else if (word_is(text, len, "digital"))
+		force = DECIDE_DIGITAL;
+	else if (word_is(text, len, "info"))
+		out->service = true;
+	else if (word_is(text, len, "level3"))
+		out->level3 = true;
+	else
+		return 0;
+	if (force == DECIDE_ANY)
+		return 1;
+	if (out->force != DECIDE_ANY && out->force != force)
+		return -1;
+	out->force = force;
+	return 1;
+}
+
+int
+citizen_parse(const char *local_part, bool allow_synthetic, struct citizen *out, struct bd_err *e)
+{
+	size_t len = strnlen(local_part, ADDRESS_MAX_BYTES);
+	const char *number;
+
+	*out = (struct citizen){ 0 };
+	/* Options stand last, so they are taken off the end; a name before the number may hold a
+	 * plus sign of its own. */
+	for (;;) {
+		const char *plus = memrchr(local_part, '+', len);
+		int known;
+
+		if (plus == NULL)
+			break;
+		known = option_read(plus + 1, len - (size_t)(plus + 1 - local_part), out);
+		if (known == -1)
+			return bd_fail(e, BD_E_BAD_NUMBER,
+				       "address asks for paper and for digital only");
+		if (known == 0)
+			break;
+		len = (size_t)(plus - local_part);
+	}
+	if (len < ID_DIGITS)
+		return bd_fail(e, BD_E_BAD_NUMBER, "local part does not end in eleven digits");
+	number = local_part + len - ID_DIGITS;
+	/* "Kari.01819090013": a dot and at least one character of the name before it */
+	if (len > ID_DIGITS && (len == ID_DIGITS + 1 || number[-1] != '.'))
+		return bd_fail(e, BD_E_BAD_NUMBER,
+			       "local part does not end in a dot and eleven digits");
+	memcpy(out->id, number, ID_DIGITS);
+	out->id[ID_DIGITS] = '\0';
+	if (!nationalid_is_valid(out->id, allow_synthetic)) {
+		out->id[0] = '\0';
+		return bd_fail(e, BD_E_BAD_NUMBER, "no valid national number in the local part");
+	}
+	return 0;
+}
+
+/* Copies a local part without quoting (RFC 5321 4.1.2). -1 when it does not fit. */
+static int
+local_copy(const char *from, size_t len, char *to, size_t size)
+{
+	bool quoted = len >= 2 && from[0] == '"' && from[len - 1] == '"';
+	size_t n = 0;
+
+	if (quoted) {
+		from++;
+		len -= 2;
+	}
+	for (size_t i = 0; i < len; i++) {
+		if (quoted && from[i] == '\\' && i + 1 < len)
+			i++;
+		if (n + 1 >= size)
+			return -1;
+		to[n++] = from[i];
+	}
+	to[n] = '\0';
+	return 0;
+}
+
+const struct conf_domain *
+citizen_domain(const struct conf *c, const char *address, char *local, size_t local_size)
+{
+	size_t len = strlen(address);
+	const char *at;
+	char domain[256];
+	size_t domain_len;
+	const struct conf_domain *found;
+
+	local[0] = '\0';
+	if (len >= 2 && address[0] == '<' && address[len - 1] == '>') {
+		address++;
+		len -= 2;
+	}
+	if ((at = memrchr(address, '@', len)) == NULL)
+		return NULL;
+	domain_len = len - (size_t)(at + 1 - address);
+	if (domain_len > 0 && at[domain_len] == '.')
+		domain_len--; /* the root's dot names the same domain */
+	if (domain_len == 0 || domain_len >= sizeof(domain))
+		return NULL;
+	memcpy(domain, at + 1, domain_len);
+	domain[domain_len] = '\0';
+	if ((found = conf_domain(c, domain)) == NULL)
+		return NULL;
+	/* Ours, so it may never pass as ordinary mail: what does not fit is no valid number. */
+	if (local_copy(address, (size_t)(at - address), local, local_size) == -1)
+		local[0] = '\0';
+	return found;
+}
