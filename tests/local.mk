@@ -43,3 +43,9 @@ tests_unit_test_decide_SOURCES = tests/unit/test_decide.c
 tests_unit_test_decide_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_decide_LDADD = lookup/liblookup.a envelope/libenvelope.a common/libcommon.a \
 	$(JANSSON_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)
+
+# store
+UNIT_TESTS += tests/unit/test_kv
+tests_unit_test_kv_SOURCES = tests/unit/test_kv.c
+tests_unit_test_kv_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_kv_LDADD = $(STORE_LIBS) common/libcommon.a $(CMOCKA_LIBS)
