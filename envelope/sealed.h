@@ -84,7 +84,8 @@ struct control_record {
 };
 
 int control_to_json(const struct control_record *c, struct buf *out, struct bd_err *e);
-/* This version and the one before; an unknown one is kind DAMAGED. */
+/* This version and the one before. A newer one, made by a gateway already upgraded, is kind CONFIG:
+ * it waits until this program is upgraded too. Anything else is kind DAMAGED. */
 int control_from_json(const void *data, size_t len, struct control_record **c_r, struct bd_err *e);
 void control_free(struct control_record **c);
 

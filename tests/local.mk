@@ -49,3 +49,8 @@ UNIT_TESTS += tests/unit/test_kv
 tests_unit_test_kv_SOURCES = tests/unit/test_kv.c
 tests_unit_test_kv_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_kv_LDADD = $(STORE_LIBS) common/libcommon.a $(CMOCKA_LIBS)
+# envelope
+UNIT_TESTS += tests/unit/test_sealed
+tests_unit_test_sealed_SOURCES = tests/unit/test_sealed.c
+tests_unit_test_sealed_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_sealed_LDADD = $(ENVELOPE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
