@@ -3,7 +3,8 @@ noinst_LIBRARIES += common/libcommon.a
 common_libcommon_a_SOURCES = \
 	common/buf.c common/buf.h \
 	common/clock.c common/clock.h \
-	common/conf.h \
+	common/conf.c common/conf.h common/conf_private.h \
+	common/conf_check.c common/conf_table.c common/conf_text.c common/conf_value.c \
 	common/control.h \
 	common/encode.c common/encode.h \
 	common/err.c common/err.h \
@@ -11,11 +12,14 @@ common_libcommon_a_SOURCES = \
 	common/http.c common/http.h \
 	common/json.c common/json.h \
 	common/log.c common/log.h \
+	common/network.c common/network.h \
 	common/privs.h \
 	common/procs.h \
+	common/publictext.c common/publictext.h \
 	common/signer.h \
 	common/sock.h \
 	common/texts_en.def common/texts_nb.def \
 	common/workers.h
 common_libcommon_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(CONFUSE_CFLAGS) $(SECCOMP_CFLAGS)
 COMMON_LIBS = common/libcommon.a $(CURL_LIBS) $(CONFUSE_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(OPENSSL_LIBS)
+EXTRA_DIST += etc/brevdue.conf.sample

@@ -20,6 +20,12 @@ tests_unit_test_base_SOURCES = tests/unit/test_base.c
 tests_unit_test_base_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_base_LDADD = common/libcommon.a $(JANSSON_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)
 
+# base: conf, sock, signer, workers
+UNIT_TESTS += tests/unit/test_conf
+tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
+tests_unit_test_conf_CFLAGS = $(UNIT_CFLAGS) -DTOP_SRCDIR='"$(abs_top_srcdir)"'
+tests_unit_test_conf_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+
 # the letter's wire form and the reader
 UNIT_TESTS += tests/unit/test_letter
 tests_unit_test_letter_SOURCES = tests/unit/test_letter.c
