@@ -5,7 +5,7 @@ common_libcommon_a_SOURCES = \
 	common/clock.c common/clock.h \
 	common/conf.c common/conf.h common/conf_private.h \
 	common/conf_check.c common/conf_table.c common/conf_text.c common/conf_value.c \
-	common/control.h \
+	common/control.c common/control.h \
 	common/encode.c common/encode.h \
 	common/err.c common/err.h \
 	common/failpoint.h \
