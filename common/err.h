@@ -26,9 +26,10 @@
 	X(BAD_NUMBER, 550, "5.1.3") /* local part is not a valid national number */                \
 	X(NOT_AUTHORISED, 550, "5.7.1")                                                            \
 	X(NO_TLS, 550, "5.7.10")                                                                   \
-	X(MIXED, 550, "5.7.1")      /* citizens together with other recipients */                  \
-	X(NO_REPORTS, 550, "5.7.1") /* null sender and no reports-to */                            \
-	X(NO_WAY, 550, "5.3.3")     /* no way to this person: one text for every reason */         \
+	X(MIXED, 550, "5.7.1")            /* citizens together with other recipients */            \
+	X(NOT_FOR_CITIZENS, 550, "5.7.1") /* ordinary mail where ordinary = refuse */              \
+	X(NO_REPORTS, 550, "5.7.1")       /* null sender and no reports-to */                      \
+	X(NO_WAY, 550, "5.3.3")           /* no way to this person: one text for every reason */   \
 	X(TOO_BIG, 552, "5.3.4")                                                                   \
 	X(CONTENT, 550, "5.6.0") /* something in the mail cannot be sent; detail says where */     \
 	X(CONTENT_TYPE, 550, "5.6.1")   /* a part of a type that cannot be sent */                 \

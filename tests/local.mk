@@ -65,3 +65,9 @@ UNIT_TESTS += tests/unit/test_sealed
 tests_unit_test_sealed_SOURCES = tests/unit/test_sealed.c
 tests_unit_test_sealed_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_sealed_LDADD = $(ENVELOPE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+# milter
+UNIT_TESTS += tests/unit/test_milter
+tests_unit_test_milter_SOURCES = tests/unit/test_milter.c
+tests_unit_test_milter_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_milter_LDADD = $(MILTERD_LIBS) $(CMOCKA_LIBS)
