@@ -26,7 +26,7 @@ struct procs_conf {
 	size_t key_count;
 	const char *reader;         /* path of the reader executable, NULL when none is needed */
 	size_t reader_memory_bytes; /* address-space limit of a reader */
-	unsigned reader_cpu_sec;
+	unsigned reader_cpu_sec;    /* processor time for one message (workers_serve renews it) */
 };
 
 struct procs;
@@ -38,8 +38,12 @@ struct procs *procs_start(const struct procs_conf *conf, struct bd_err *e);
 /* A SOCK_SEQPACKET descriptor to a fresh reader (the caller's to close; closing ends the reader).
  * pid_r is for the log. -1 on failure. Thread safe. */
 int procs_reader(struct procs *p, pid_t *pid_r, struct bd_err *e);
+/* Ends a reader that procs_reader gave and that has not been waited for; others are left alone. */
+void procs_end_reader(struct procs *p, pid_t pid);
 /* A new descriptor to the signer, restarting it when it died. Thread safe; used by signer.c. */
 int procs_signer(struct procs *p, struct bd_err *e);
+/* Ends the server and its children and waits for them. When the server dies by itself the daemon
+ * cannot go on: the next call logs that and sends the process a SIGTERM. */
 void procs_stop(struct procs **p);
 
 #endif

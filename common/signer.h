@@ -25,8 +25,13 @@ int signer_sign(struct signer *s, const char *label, const uint8_t digest[SHA256
 		struct buf *sig, struct bd_err *e);
 void signer_free(struct signer **s);
 
-/* The child's main loop; only procs.c calls it. fd is a SOCK_SEQPACKET over which connections
- * arrive. */
-int signer_main(int fd, const struct signer_key *keys, size_t count, struct bd_err *e);
+/*
+ * The child's life; only procs_child.c calls it. fd is a SOCK_SEQPACKET end over which connections
+ * arrive (signer_private.h). Reads the keys as who it is, becomes user (privs_drop), says that it
+ * is ready, and serves until the other end of fd is closed: 0. -1: a key could not be read or
+ * privileges not given up.
+ */
+int signer_main(int fd, const char *user, const struct signer_key *keys, size_t count,
+		struct bd_err *e);
 
 #endif

@@ -26,6 +26,26 @@ tests_unit_test_conf_SOURCES = tests/unit/test_conf.c
 tests_unit_test_conf_CFLAGS = $(UNIT_CFLAGS) -DTOP_SRCDIR='"$(abs_top_srcdir)"'
 tests_unit_test_conf_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/test_sock
+tests_unit_test_sock_SOURCES = tests/unit/test_sock.c
+tests_unit_test_sock_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_sock_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/test_signer
+tests_unit_test_signer_SOURCES = tests/unit/test_signer.c
+tests_unit_test_signer_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_signer_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/reader_stub
+tests_unit_reader_stub_SOURCES = tests/unit/reader_stub.c
+tests_unit_reader_stub_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_reader_stub_LDADD = $(COMMON_LIBS)
+
+UNIT_TESTS += tests/unit/test_workers
+tests_unit_test_workers_SOURCES = tests/unit/test_workers.c
+tests_unit_test_workers_CFLAGS = $(UNIT_CFLAGS) -DREADER_STUB='"$(abs_top_builddir)/tests/unit/reader_stub"'
+tests_unit_test_workers_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
+
 # the letter's wire form and the reader
 UNIT_TESTS += tests/unit/test_letter
 tests_unit_test_letter_SOURCES = tests/unit/test_letter.c
