@@ -86,6 +86,10 @@ tests_unit_test_sealed_SOURCES = tests/unit/test_sealed.c
 tests_unit_test_sealed_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_sealed_LDADD = $(ENVELOPE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/tools/envelope_tool
+tests_tools_envelope_tool_SOURCES = tests/tools/envelope_tool.c
+tests_tools_envelope_tool_LDADD = $(ENVELOPE_LIBS) $(COMMON_LIBS)
+
 # milter
 UNIT_TESTS += tests/unit/test_milter
 tests_unit_test_milter_SOURCES = tests/unit/test_milter.c

@@ -273,6 +273,24 @@ do_unseal(char **arg, int count)
 	seal_keys_clear(&keys);
 }
 
+/* cert CHAIN ROOTS signs|receives: what follows the leaf in CHAIN helps to build the path */
+static void
+do_cert(char **arg, int count)
+{
+	enum cert_use use = strcmp(arg[2], "signs") == 0 ? CERT_SIGNS : CERT_RECEIVES;
+	X509_STORE *roots = cert_roots_load(arg[1], &err);
+	struct cert_chain chain;
+	char orgnr[ORGNR_CHARS];
+
+	(void)count;
+	if (roots == NULL || cert_chain_load(arg[0], &chain, &err) == -1 ||
+	    cert_check(chain.leaf, chain.rest, roots, use, &err) == -1)
+		die("cert");
+	puts(cert_orgnr(chain.leaf, orgnr) == 0 ? orgnr : "none");
+	cert_chain_clear(&chain);
+	X509_STORE_free(roots);
+}
+
 /* jwt-sign KEY CERT PAYLOAD [KID] */
 static void
 do_jwt_sign(char **arg, int count)
@@ -345,6 +363,7 @@ main(int argc, char **argv)
 		{ "jwt-sign", 3, 4, do_jwt_sign },
 		{ "jwt-verify", 1, 2, do_jwt_verify },
 		{ "sbd", 6, 6, do_sbd },
+		{ "cert", 3, 3, do_cert },
 	};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
