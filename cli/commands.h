@@ -6,4 +6,6 @@
 
 struct cli;
 
+int cmd_setup(struct cli *cli, int argc, char **argv);
+
 #endif

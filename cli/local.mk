@@ -2,7 +2,14 @@
 noinst_LIBRARIES += cli/libcli.a
 cli_libcli_a_SOURCES = \
 	cli/cli.c cli/cli.h \
-	cli/commands.h
+	cli/commands.h \
+	cli/instance.c cli/instance.h cli/instance_private.h \
+	cli/instance_front.c cli/instance_send.c \
+	cli/plan.c cli/plan.h cli/plan_private.h \
+	cli/plan_undo.c \
+	cli/setup.c cli/setup.h \
+	cli/setup_keys.c cli/setup_postfix.c \
+	cli/tool.c cli/tool.h
 cli_libcli_a_CFLAGS = $(AM_CFLAGS)
 
 bin_PROGRAMS += brevdue

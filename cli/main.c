@@ -16,6 +16,7 @@
 static int cmd_help(struct cli *cli, int argc, char **argv);
 
 static const struct cli_command commands[] = {
+	{ "setup", "makes the Postfix instances, makes keys", cmd_setup },
 	{ "help", "this list", cmd_help },
 };
 

@@ -164,11 +164,18 @@ struct conf {
 		char *front_data;
 		char *front_listen; /* "127.0.0.1:2525" or "25" style service of the front smtpd */
 		char *front_log;    /* masked log file */
+		char *front_certificate; /* PEM, of its listener; NULL: no TLS */
+		char *front_key;
+		size_t front_tmpfs;      /* size of the RAM disk for its queue */
+		char **front_parameters; /* "name = value": the site's own main.cf lines */
+		char **front_services;   /* the site's own master.cf lines */
 		char *send_config;
 		char *send_queue;
 		char *send_data;
 		char *send_log;
-		char *relayhost; /* of ordinary mail */
+		char **send_parameters;
+		char *submit_group; /* may connect to public/ of the sending instance */
+		char *relayhost;    /* of ordinary mail */
 	} postfix;
 };
 
