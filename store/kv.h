@@ -24,6 +24,10 @@ enum kv_result {
 	KV_ERROR = -1
 };
 
+/* Before privileges are dropped: makes the folder dir for user when it is missing and we are root,
+ * its parent must be there. Does nothing else, and nothing when user is NULL or we are not root. */
+int kv_home_make(const char *dir, const char *user, struct bd_err *e);
+
 /* Opens the environment in the absolute folder dir (0700, created) with the named tables
  * (NULL-ended). */
 struct kv *kv_open(const char *dir, const char *const *tables, struct bd_err *e);

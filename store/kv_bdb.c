@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -103,6 +104,23 @@ on_message(const DB_ENV *env, const char *prefix, const char *text)
 		atomic_store(&count, 0);
 	if (atomic_fetch_add(&count, 1) < MESSAGES_PER_SEC)
 		log_warn("database: %s", text);
+}
+
+int
+kv_home_make(const char *dir, const char *user, struct bd_err *e)
+{
+	const struct passwd *pw;
+
+	if (user == NULL || geteuid() != 0)
+		return 0;
+	if ((pw = getpwnam(user)) == NULL)
+		return bd_fail(e, BD_E_CONFIG, "there is no user %s", user);
+	if (mkdir(dir, 0700) == -1)
+		return errno == EEXIST ? 0
+				       : bd_fail_errno(e, BD_E_CONFIG, "database folder %s", dir);
+	if (lchown(dir, pw->pw_uid, pw->pw_gid) == -1)
+		return bd_fail_errno(e, BD_E_CONFIG, "database folder %s", dir);
+	return 0;
 }
 
 /* The home must be ours alone: Berkeley DB trusts what lies in it, and reads its DB_CONFIG. */
