@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 
+#include "common/conf.h"
 #include "common/err.h"
 #include "lookup/person.h"
 
@@ -34,5 +35,21 @@ void lookup_question_free(struct lookup_question **q);
 struct buf;
 int lookup_map(const char *socket, const char *map, const char *key, int timeout_ms,
 	       struct buf *value, struct bd_err *e);
+
+/*
+ * Map "decision", key "AGENCY/important:NUMBER" or "AGENCY/service:NUMBER"; without "AGENCY/" no
+ * agency's paper is taken into account. Value: {"route":"digital","row":6,"reason":"words",
+ * "notify":["email"],"provider":"...","mailbox":"...","certificate":"hex SHA-256 of the DER"}; the
+ * last three only with route digital.
+ */
+struct lookup_decision {
+	char route[16]; /* route_name() */
+	char provider[32];
+	char mailbox[256];
+	char certificate[65]; /* "" when it cannot be read */
+};
+/* The decision of now, to compare with that of a sealed letter. -1 with kind REGISTER. */
+int lookup_decision(const char *socket, const char *agency, enum conf_kind kind, const char *id,
+		    int timeout_ms, struct lookup_decision *out, struct bd_err *e);
 
 #endif

@@ -75,6 +75,21 @@ tests_unit_test_decide_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_decide_LDADD = lookup/liblookup.a envelope/libenvelope.a common/libcommon.a \
 	$(JANSSON_LIBS) $(OPENSSL_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/test_address
+tests_unit_test_address_SOURCES = tests/unit/test_address.c
+tests_unit_test_address_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_address_LDADD = $(LOOKUP_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/test_socketmap
+tests_unit_test_socketmap_SOURCES = tests/unit/test_socketmap.c
+tests_unit_test_socketmap_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_socketmap_LDADD = $(LOOKUP_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/test_embedded
+tests_unit_test_embedded_SOURCES = tests/unit/test_embedded.c tests/unit/numbers.h
+tests_unit_test_embedded_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_embedded_LDADD = $(LOOKUP_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+
 # store
 UNIT_TESTS += tests/unit/test_kv
 tests_unit_test_kv_SOURCES = tests/unit/test_kv.c
