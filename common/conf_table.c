@@ -59,7 +59,6 @@ const struct conf_section_row conf_sections[CONF_SECTION_COUNT] = {
 #define D(field) offsetof(struct conf_domain, field)
 #define C(field) offsetof(struct conf_client, field)
 
-/* clang-format off: one setting per entry */
 const struct conf_row conf_rows[] = {
 	WORDS(CONF_TOP, "log", CONF_WORD, T(log), "stderr", "stderr|syslog", "where log lines go"),
 	ROW(CONF_TOP, "debug", CONF_BOOL, T(debug), "no", "log debug lines too"),
@@ -283,7 +282,6 @@ const struct conf_row conf_rows[] = {
 	ROW(CONF_POSTFIX, "relayhost", CONF_STRING, T(postfix.relayhost), NULL,
 	    "where ordinary mail and reports leave"),
 };
-/* clang-format on */
 const size_t conf_row_count = sizeof(conf_rows) / sizeof(conf_rows[0]);
 
 const struct conf_row *

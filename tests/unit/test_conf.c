@@ -221,7 +221,6 @@ struct mistake {
 	const char *words; /* after the file's name */
 };
 
-/* clang-format off: one case per entry */
 static const struct mistake mistakes[] = {
 	{ "unknown name", "\n# c\n# c\nfrobnicate = 3\n",
 	  ":4: unknown setting or section \"frobnicate\"" },
@@ -336,7 +335,6 @@ static const struct mistake mistakes[] = {
 	{ "provider", "transport { driver = null\n providers = { 984661185, 12 } }\n",
 	  ":2: providers \"12\": is not an organisation number (nine digits, check digit)" },
 };
-/* clang-format on */
 
 static void
 test_mistakes_are_told_with_line_and_words(void **state)
