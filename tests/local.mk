@@ -101,6 +101,11 @@ tests_unit_test_sealed_SOURCES = tests/unit/test_sealed.c
 tests_unit_test_sealed_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_sealed_LDADD = $(ENVELOPE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/test_package
+tests_unit_test_package_SOURCES = tests/unit/test_package.c
+tests_unit_test_package_CFLAGS = $(UNIT_CFLAGS) $(XML_CFLAGS)
+tests_unit_test_package_LDADD = $(ENVELOPE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/tools/envelope_tool
 tests_tools_envelope_tool_SOURCES = tests/tools/envelope_tool.c
 tests_tools_envelope_tool_LDADD = $(ENVELOPE_LIBS) $(COMMON_LIBS)

@@ -21,7 +21,7 @@
 
 static struct bd_err err;
 
-static void
+static _Noreturn void
 die(const char *what)
 {
 	fprintf(stderr, "%s %s: %s\n", bd_kind_name(err.kind), what, err.cause);
