@@ -5,8 +5,10 @@ cli_libcli_a_SOURCES = \
 	cli/commands.h \
 	cli/instance.c cli/instance.h cli/instance_private.h \
 	cli/instance_front.c cli/instance_send.c \
+	cli/lookup.c \
 	cli/plan.c cli/plan.h cli/plan_private.h \
 	cli/plan_undo.c \
+	cli/registry.c \
 	cli/setup.c cli/setup.h \
 	cli/setup_keys.c cli/setup_postfix.c \
 	cli/tool.c cli/tool.h

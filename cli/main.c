@@ -17,6 +17,8 @@ static int cmd_help(struct cli *cli, int argc, char **argv);
 
 static const struct cli_command commands[] = {
 	{ "setup", "makes the Postfix instances, makes keys", cmd_setup },
+	{ "registry", "the embedded register: import, list, show, remove", cmd_registry },
+	{ "lookup", "how a letter to a person would go, and why", cmd_lookup },
 	{ "help", "this list", cmd_help },
 };
 

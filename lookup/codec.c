@@ -13,7 +13,7 @@
 #define CERTIFICATE_TAG 16
 
 enum member_type {
-	MEMBER_WORD,        /* one of words, stored as its place from 1 */
+	MEMBER_WORD,        /* one of words, stored as its place from 1; else 0 and as text */
 	MEMBER_TEXT,        /* length and bytes */
 	MEMBER_TIME,        /* seconds since 1970 */
 	MEMBER_JSON,        /* an object as compact JSON */
@@ -132,9 +132,19 @@ put_json(struct buf *out, const json_t *value, const struct member *m, struct bd
 }
 
 static int
+put_text(struct buf *out, const struct member *m, const char *text, size_t len, struct bd_err *e)
+{
+	if (len > TEXT_MAX_BYTES)
+		return bd_fail(e, BD_E_CONTENT, "%s is too long", m->name);
+	if (put_number(out, len) == -1 || buf_add(out, text, len) == -1)
+		return out_of_memory(e);
+	return 0;
+}
+
+static int
 put_member(struct buf *out, const struct member *m, const json_t *value,
 	   int64_t (*cert_index)(void *arg, const char *text, struct bd_err *e), void *arg,
-	   struct bd_err *e)
+	   const char **unknown_r, struct bd_err *e)
 {
 	const char *text = json_string_value(value);
 	size_t len = text != NULL ? strlen(text) : 0;
@@ -150,9 +160,14 @@ put_member(struct buf *out, const struct member *m, const json_t *value,
 		return bd_fail(e, BD_E_CONTENT, "%s is not a string", m->name);
 	switch (m->type) {
 	case MEMBER_WORD:
-		if ((n = (uint64_t)word_number(m, text)) == 0)
-			return bd_fail(e, BD_E_CONTENT, "%s has a value that is not known",
-				       m->name);
+		/* A value of tomorrow is kept as it is, and decides nothing (spec/krr.md 3 rule 3).
+		 */
+		if ((n = (uint64_t)word_number(m, text)) == 0) {
+			*unknown_r = m->name;
+			if (put_number(out, 0) == -1)
+				return out_of_memory(e);
+			return put_text(out, m, text, len, e);
+		}
 		break;
 	case MEMBER_TIME:
 		if (clock_parse(text, &when) == -1)
@@ -169,11 +184,7 @@ put_member(struct buf *out, const struct member *m, const json_t *value,
 		break;
 	case MEMBER_TEXT:
 	case MEMBER_JSON:
-		if (len > TEXT_MAX_BYTES)
-			return bd_fail(e, BD_E_CONTENT, "%s is too long", m->name);
-		if (put_number(out, len) == -1 || buf_add(out, text, len) == -1)
-			return out_of_memory(e);
-		return 0;
+		return put_text(out, m, text, len, e);
 	}
 	return put_number(out, n) == -1 ? out_of_memory(e) : 0;
 }
@@ -189,7 +200,7 @@ is_no_value(const json_t *value)
 int
 codec_encode(const json_t *element, bool allow_synthetic, char id_r[NATIONALID_CHARS],
 	     int64_t (*cert_index)(void *arg, const char *text, struct bd_err *e), void *arg,
-	     struct buf *out, struct bd_err *e)
+	     struct buf *out, const char **unknown_r, struct bd_err *e)
 {
 	const char *id = json_text(element, "personidentifikator");
 
@@ -205,6 +216,7 @@ codec_encode(const json_t *element, bool allow_synthetic, char id_r[NATIONALID_C
 	if (json_text(element, "status") == NULL)
 		return bd_fail(e, BD_E_CONTENT, "status is missing");
 	memcpy(id_r, id, NATIONALID_CHARS);
+	*unknown_r = NULL;
 	if (buf_addc(out, CODEC_VERSION) == -1)
 		return out_of_memory(e);
 	for (size_t i = 0; i < MEMBER_COUNT; i++) {
@@ -213,7 +225,8 @@ codec_encode(const json_t *element, bool allow_synthetic, char id_r[NATIONALID_C
 		    m->parent[0] == '\0' ? element : json_object_get(element, m->parent);
 		const json_t *value = json_object_get(parent, m->name);
 
-		if (!is_no_value(value) && put_member(out, m, value, cert_index, arg, e) == -1)
+		if (!is_no_value(value) &&
+		    put_member(out, m, value, cert_index, arg, unknown_r, e) == -1)
 			return -1;
 	}
 	return 0;
@@ -228,15 +241,28 @@ member_of_tag(unsigned char tag)
 	return NULL;
 }
 
+/* len bytes at *p as text or JSON. */
+static json_t *
+get_bytes(bool as_json, uint64_t len, const unsigned char **p, const unsigned char *end)
+{
+	const char *bytes = (const char *)*p;
+
+	if (len > (uint64_t)(end - *p))
+		return NULL;
+	*p += len;
+	return as_json ? json_loadb(bytes, len, 0, NULL) : json_stringn(bytes, len);
+}
+
 static json_t *
 get_member(const struct member *m, uint64_t n, const unsigned char **p, const unsigned char *end)
 {
 	char text[RFC3339_CHARS];
-	const char *bytes = (const char *)*p;
 	int64_t when;
 
 	switch (m->type) {
 	case MEMBER_WORD:
+		if (n == 0)
+			return get_number(p, end, &n) == 0 ? get_bytes(false, n, p, end) : NULL;
 		for (uint64_t i = 1; m->words[i - 1] != NULL; i++)
 			if (i == n)
 				return json_string(m->words[i - 1]);
@@ -248,13 +274,11 @@ get_member(const struct member *m, uint64_t n, const unsigned char **p, const un
 	case MEMBER_CERTIFICATE:
 		return json_null();
 	case MEMBER_TEXT:
+		return get_bytes(false, n, p, end);
 	case MEMBER_JSON:
-		break;
+		return get_bytes(true, n, p, end);
 	}
-	if (n > (uint64_t)(end - *p))
-		return NULL;
-	*p += n;
-	return m->type == MEMBER_TEXT ? json_stringn(bytes, n) : json_loadb(bytes, n, 0, NULL);
+	return NULL;
 }
 
 /* Sets the member in its place, making the object it belongs to. Takes over value. */

@@ -21,11 +21,12 @@
 #define CODEC_VERSION 1
 
 /* Appends a person's bytes. id_r gets the number. cert_index gives the number under which a
- * certificate's text is kept, or -1 on failure. An element with a missing or unknown value is
- * refused (kind CONTENT) with words that name the member, never the person. */
+ * certificate's text is kept, or -1 on failure. An element with a missing or malformed value is
+ * refused (kind CONTENT) with words that name the member, never the person. *unknown_r names a
+ * member with a value we do not know, else NULL: it is kept as it is. */
 int codec_encode(const json_t *element, bool allow_synthetic, char id_r[NATIONALID_CHARS],
 		 int64_t (*cert_index)(void *arg, const char *text, struct bd_err *e), void *arg,
-		 struct buf *out, struct bd_err *e);
+		 struct buf *out, const char **unknown_r, struct bd_err *e);
 
 /* The person as the register's JSON; a new reference, NULL with kind DAMAGED for bytes that are not
  * a person of this version. *cert_r is the certificate's number, -1 when the person has none; the

@@ -43,10 +43,13 @@ struct embedded_import {
 	void *arg;
 	/* A mistake in the file: the import goes on to find more, but nothing will be switched. */
 	void (*problem)(void *arg, unsigned line, const char *words);
+	/* Something that will hold letters back, but may be meant. */
+	void (*warning)(void *arg, unsigned line, const char *words);
 	/* Now and then; non-zero stops the import. */
 	int (*progress)(void *arg, uint64_t persons, uint64_t bytes);
 	uint64_t persons;  /* out: read */
 	uint64_t problems; /* out */
+	uint64_t warnings; /* out */
 };
 /* Replaces the register by what fd holds. One at a time: kind BUSY for a second. -1: the register
  * is what it was before. */

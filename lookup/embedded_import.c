@@ -3,6 +3,7 @@
 #include "config.h"
 #include "lookup/embedded_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,6 +50,18 @@ problem(struct job *j, unsigned line, const char *words)
 {
 	j->import->problems++;
 	j->import->problem(j->import->arg, line, words);
+}
+
+static void
+warning(struct job *j, unsigned line, const char *member)
+{
+	char words[128];
+
+	if (++j->import->warnings > PROBLEMS_MAX)
+		return;
+	snprintf(words, sizeof(words), "%s has a value that is not known; letters will wait",
+		 member);
+	j->import->warning(j->import->arg, line, words);
 }
 
 /* The index of a certificate's text; a new one is stored with the batch. */
@@ -149,10 +162,12 @@ person_take(struct job *j, const json_t *element, unsigned line, struct bd_err *
 	struct row *row = &j->rows[j->row_count];
 	size_t certs = j->cert_count;
 	struct buf value = { 0 };
+	const char *unknown;
 	char id[NATIONALID_CHARS];
 	int rc = -1;
 
-	if (codec_encode(element, j->r->allow_synthetic, id, cert_index, j, &value, e) == -1) {
+	if (codec_encode(element, j->r->allow_synthetic, id, cert_index, j, &value, &unknown, e) ==
+	    -1) {
 		if (e->kind != BD_E_CONTENT)
 			goto out;
 		j->cert_count = certs;
@@ -160,6 +175,8 @@ person_take(struct job *j, const json_t *element, unsigned line, struct bd_err *
 		rc = 0;
 		goto out;
 	}
+	if (unknown != NULL)
+		warning(j, line, unknown);
 	embedded_person_key(row->key, id);
 	row->line = line;
 	row->at = j->values.len;
@@ -251,7 +268,7 @@ embedded_import(struct embedded *r, int fd, struct embedded_import *import, stru
 
 	if (pthread_mutex_trylock(&r->importing) != 0)
 		return bd_fail(e, BD_E_BUSY, "another import is running");
-	import->persons = import->problems = 0;
+	import->persons = import->problems = import->warnings = 0;
 	if ((j = calloc(1, sizeof(*j))) == NULL || (j->known = json_object()) == NULL) {
 		bd_fail(e, BD_E_MEMORY, "out of memory");
 		goto out;

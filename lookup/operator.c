@@ -82,6 +82,16 @@ import_problem(void *arg, unsigned line, const char *words)
 		i->gone = true;
 }
 
+static void
+import_warning(void *arg, unsigned line, const char *words)
+{
+	struct importing *i = arg;
+
+	if (i->a.reply(i->a.conn, json_pack("{s:s, s:i}", "warning", words, "line", (int)line)) ==
+	    -1)
+		i->gone = true;
+}
+
 static int
 import_progress(void *arg, uint64_t persons, uint64_t bytes)
 {
@@ -105,6 +115,7 @@ verb_import(void *arg, const struct control_peer *peer, json_t *request, control
 	struct importing i = { .a = { reply, conn }, .next_ms = clock_ms() + PROGRESS_MS };
 	struct embedded_import import = { .arg = &i,
 					  .problem = import_problem,
+					  .warning = import_warning,
 					  .progress = import_progress };
 	int64_t start = clock_ms();
 	struct stat st;

@@ -6,8 +6,9 @@
  * The verbs of the lookup daemon's control socket, which `brevdue registry` and `brevdue lookup`
  * use. Requests and answers, besides "verb" and the last line:
  *   registry-info                       {"persons":n,"generation":n,"imported":"date-time"}
- *   registry-import, and an open file   {"problem":"words","line":n} ..., {"progress":bytes,
- *                                       "of":bytes,"persons":n} ..., as registry-info
+ *   registry-import, and an open file   {"problem":"words","line":n} ..., "warning" likewise,
+ *                                       {"progress":bytes,"of":bytes,"persons":n} ...,
+ *                                       as registry-info
  *   registry-list                       {"person":{...}} ...
  *   registry-show, "id"                 {"person":{...}}
  *   registry-remove, "id"               {"removed":true}
