@@ -32,6 +32,9 @@ static const char *const texts_nb[BD_E_COUNT] = {
 };
 #undef T
 
+static void cause_set(struct bd_err *e, enum bd_kind kind, const char *fmt, va_list ap)
+    __attribute__((format(printf, 3, 0)));
+
 static void
 cause_set(struct bd_err *e, enum bd_kind kind, const char *fmt, va_list ap)
 {

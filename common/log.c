@@ -41,6 +41,9 @@ escape(char *out, size_t size, const char *in)
 	out[n] = '\0';
 }
 
+static void log_line(int priority, const char *level, const char *fmt, va_list ap)
+    __attribute__((format(printf, 3, 0)));
+
 static void
 log_line(int priority, const char *level, const char *fmt, va_list ap)
 {

@@ -54,25 +54,31 @@ static const int allowed[] = {
 	((scmp_datum_t)(O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | (O_TMPFILE & ~O_DIRECTORY)))
 #define W_AND_X ((scmp_datum_t)(PROT_WRITE | PROT_EXEC))
 
+/* Allows the call where (argument & mask) == value. */
+static int
+allow_if(scmp_filter_ctx f, int call, unsigned argument, scmp_datum_t mask, scmp_datum_t value)
+{
+	const struct scmp_arg_cmp cmp = {
+		.arg = argument, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value
+	};
+
+	return seccomp_rule_add_array(f, SCMP_ACT_ALLOW, call, 1, &cmp);
+}
+
 /* Reading only, memory never writable and executable at once, limits and signals only its own. */
 static int
 add_conditional(scmp_filter_ctx f)
 {
+	const scmp_datum_t all = ~(scmp_datum_t)0;
 	int rc = 0;
 
-	rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(open), 1,
-			       SCMP_A1(SCMP_CMP_MASKED_EQ, WRITES, 0));
-	rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
-			       SCMP_A2(SCMP_CMP_MASKED_EQ, WRITES, 0));
-	rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-			       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-			       SCMP_A2(SCMP_CMP_MASKED_EQ, W_AND_X, PROT_EXEC));
-	rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-			       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_EQ, 0));
-	rc |= seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-			       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+	rc |= allow_if(f, SCMP_SYS(open), 1, WRITES, 0);
+	rc |= allow_if(f, SCMP_SYS(openat), 2, WRITES, 0);
+	rc |= allow_if(f, SCMP_SYS(mmap), 2, PROT_EXEC, 0);
+	rc |= allow_if(f, SCMP_SYS(mmap), 2, W_AND_X, PROT_EXEC);
+	rc |= allow_if(f, SCMP_SYS(mprotect), 2, PROT_EXEC, 0);
+	rc |= allow_if(f, SCMP_SYS(prlimit64), 0, all, 0);
+	rc |= allow_if(f, SCMP_SYS(tgkill), 0, all, (scmp_datum_t)getpid());
 	return rc == 0 ? 0 : -1;
 }
 
