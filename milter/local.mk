@@ -19,4 +19,6 @@ milter_libmilterd_a_SOURCES = \
 	milter/work.c milter/work.h
 MILTERD_LIBS = milter/libmilterd.a lookup/liblookup.a envelope/libenvelope.a $(COMMON_LIBS) $(ENVELOPE_LIBS) $(MILTER_LIBS)
 
-EXTRA_DIST += milter/main.c
+sbin_PROGRAMS += brevdue-milter
+brevdue_milter_SOURCES = milter/main.c
+brevdue_milter_LDADD = $(MILTERD_LIBS)

@@ -49,14 +49,14 @@ session_macro(const struct session *s, const char *name)
 }
 
 void
-session_take_queue_id(struct session *s)
+session_take_queue_id(struct session *s, bool fresh)
 {
 	const char *id;
 
 	if (s->m.queue_id[0] != '\0' || *(id = session_macro(s, "i")) == '\0')
 		return;
-	if (strcmp(id, s->last_queue_id) == 0)
-		return; /* a macro of the mail before (threats.md 2) */
+	if (!fresh && strcmp(id, s->last_queue_id) == 0)
+		return; /* threats.md 2 */
 	snprintf(s->m.queue_id, sizeof(s->m.queue_id), "%s", id);
 }
 
@@ -167,7 +167,7 @@ session_mail(struct session *s, char **argv)
 	if (message_init(&s->m, &s->g->memory, argv, &e) == -1)
 		return session_refuse_mail(s, "mail", &e, 0);
 	/* smtpd has no queue id yet at MAIL (observed); cleanup, for local mail, has. */
-	session_take_queue_id(s);
+	session_take_queue_id(s, false);
 	s->late = s->m.queue_id[0] != '\0';
 	return VERDICT_CONTINUE;
 }
@@ -226,7 +226,7 @@ session_rcpt(struct session *s, char **argv)
 		bd_fail(&e, BD_E_INTERNAL, "RCPT without MAIL or address");
 		return session_refuse_mail(s, "rcpt", &e, 0);
 	}
-	session_take_queue_id(s);
+	session_take_queue_id(s, false);
 	s->m.rcpt_commands++;
 	domain = citizen_domain(s->g->conf, argv[0], local, sizeof(local));
 	if (domain == NULL)
@@ -256,7 +256,7 @@ session_data(struct session *s)
 		return session_refuse_mail(s, "data", &e, 0);
 	}
 	s->data_done = true;
-	session_take_queue_id(s);
+	session_take_queue_id(s, true);
 	if (s->doomed)
 		return s->late ? VERDICT_CONTINUE : session_refuse_mail(s, "data", &s->doom, 0);
 	switch (s->role) {
@@ -289,7 +289,7 @@ content_result(struct session *s, int rc, const struct bd_err *e)
 {
 	if (rc == 0)
 		return VERDICT_CONTINUE;
-	session_take_queue_id(s);
+	session_take_queue_id(s, true);
 	return session_refuse_mail(s, "content", e, 0);
 }
 
@@ -317,7 +317,7 @@ session_eoh(struct session *s)
 
 	if (!wants_content(s, &v))
 		return v;
-	session_take_queue_id(s);
+	session_take_queue_id(s, true);
 	s->body_started = true;
 	return content_result(s,
 			      s->role == ROLE_ORDINARY ? ordinary_eoh(s->ordinary, &e)
@@ -350,7 +350,7 @@ session_eom(struct session *s)
 
 	if (!wants_content(s, &v))
 		return v == VERDICT_CONTINUE ? session_refuse_mail(s, "eom", &s->doom, 0) : v;
-	session_take_queue_id(s);
+	session_take_queue_id(s, true);
 	if (!s->body_started && (v = session_eoh(s)) != VERDICT_CONTINUE)
 		return v;
 	v = s->role == ROLE_ORDINARY ? ordinary_mail_eom(s) : letters_eom(s);

@@ -49,7 +49,8 @@ struct session {
 };
 
 const char *session_macro(const struct session *s, const char *name); /* "" when missing */
-void session_take_queue_id(struct session *s);
+/* fresh: the MTA sent it with this event; at MAIL and RCPT it may be the mail's before. */
+void session_take_queue_id(struct session *s, bool fresh);
 /* Logs a refusal and tells it to the MTA; position 0: about all. The mail goes on. */
 enum verdict session_refuse(struct session *s, const char *stage, const struct bd_err *e,
 			    unsigned position);

@@ -63,17 +63,6 @@ tests_unit_test_spool_SOURCES = tests/unit/test_spool.c
 tests_unit_test_spool_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_spool_LDADD = $(SPOOL_LIBS) $(STORE_LIBS) $(ENVELOPE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
 
-UNIT_TESTS += tests/unit/test_lmtp
-tests_unit_test_lmtp_SOURCES = tests/unit/test_lmtp.c
-tests_unit_test_lmtp_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_lmtp_LDADD = transport/libtransport.a $(COMMON_LIBS) $(CMOCKA_LIBS)
-
-UNIT_TESTS += tests/unit/test_dpi
-tests_unit_test_dpi_SOURCES = tests/unit/test_dpi.c
-tests_unit_test_dpi_CFLAGS = $(UNIT_CFLAGS)
-tests_unit_test_dpi_LDADD = transport/libtransport.a $(SPOOL_LIBS) $(STORE_LIBS) \
-	lookup/liblookup.a $(ENVELOPE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
-
 # lookup
 UNIT_TESTS += tests/unit/test_nationalid
 tests_unit_test_nationalid_SOURCES = tests/unit/test_nationalid.c
@@ -127,7 +116,17 @@ tests_tools_envelope_tool_SOURCES = tests/tools/envelope_tool.c
 tests_tools_envelope_tool_LDADD = $(ENVELOPE_LIBS) $(COMMON_LIBS)
 
 # milter
-UNIT_TESTS += tests/unit/test_milter
+UNIT_TESTS += tests/unit/test_milter tests/unit/test_submit tests/unit/test_session tests/unit/test_ordinary
 tests_unit_test_milter_SOURCES = tests/unit/test_milter.c
 tests_unit_test_milter_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_milter_LDADD = $(MILTERD_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_submit_SOURCES = tests/unit/test_submit.c tests/unit/smtpsink.c tests/unit/smtpsink.h
+tests_unit_test_submit_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_submit_LDADD = $(MILTERD_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_session_SOURCES = tests/unit/test_session.c tests/unit/sessionrig.c tests/unit/sessionrig.h
+tests_unit_test_session_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_session_LDADD = $(MILTERD_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_ordinary_SOURCES = tests/unit/test_ordinary.c tests/unit/sessionrig.c tests/unit/sessionrig.h \
+	tests/unit/smtpsink.c tests/unit/smtpsink.h
+tests_unit_test_ordinary_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_ordinary_LDADD = $(MILTERD_LIBS) $(CMOCKA_LIBS)
