@@ -77,6 +77,8 @@ describe(void)
 {
 	struct rlimit limit;
 	size_t files = 0, len;
+	char net[64];
+	ssize_t net_len;
 	DIR *dir = opendir("/proc/self/fd");
 
 	while (dir != NULL && readdir(dir) != NULL)
@@ -86,6 +88,10 @@ describe(void)
 	acts[0] = '\0';
 	snprintf(acts, sizeof(acts), "uid=%d\nenvironment=%s\ndescriptors=%zu\n", (int)getuid(),
 		 environ == NULL || environ[0] == NULL ? "empty" : environ[0], files);
+	len = strlen(acts);
+	net_len = readlink("/proc/self/ns/net", net, sizeof(net) - 1);
+	snprintf(acts + len, sizeof(acts) - len, "network=%.*s\n", net_len > 0 ? (int)net_len : 0,
+		 net);
 	len = strlen(acts);
 	getrlimit(RLIMIT_CORE, &limit);
 	snprintf(acts + len, sizeof(acts) - len, "core=%lu\nfd3=%d\n",

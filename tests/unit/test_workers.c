@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -293,6 +294,39 @@ test_root_becomes_the_user(void **state)
 	pool_close(&p);
 }
 
+/* Some containers forbid new namespaces even to root; the filter alone must do there. */
+static int
+can_unshare(void)
+{
+	int status;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(unshare(CLONE_NEWNET) == 0 ? 0 : 1);
+	return waitpid(child, &status, 0) == child && status == 0;
+}
+
+static void
+test_reader_has_a_network_of_its_own(void **state)
+{
+	char out[4096], ours[64] = "", line[96];
+	struct bd_err e = { 0 };
+	struct pool p;
+
+	(void)state;
+	if (geteuid() != 0 || !can_unshare()) {
+		print_message("no right to make network namespaces\n");
+		skip();
+	}
+	assert_true(readlink("/proc/self/ns/net", ours, sizeof(ours) - 1) > 0);
+	snprintf(line, sizeof(line), "network=%s\n", ours);
+	pool_open(&p, 1, 100);
+	assert_int_equal(call(&p, "x", "describe", out, PATIENT_MS, &e), 0);
+	assert_non_null(strstr(out, "network=net:"));
+	assert_null(strstr(out, line));
+	pool_close(&p);
+}
+
 static void
 test_start_names_what_is_missing(void **state)
 {
@@ -495,6 +529,7 @@ main(void)
 		cmocka_unit_test(test_reader_may_do_little),
 		cmocka_unit_test(test_reader_starts_bare),
 		cmocka_unit_test(test_root_becomes_the_user),
+		cmocka_unit_test(test_reader_has_a_network_of_its_own),
 		cmocka_unit_test(test_start_names_what_is_missing),
 		cmocka_unit_test(test_many_threads_share_few_readers),
 		cmocka_unit_test(test_who_waits_waits_no_longer_than_its_own_time),
