@@ -87,6 +87,8 @@ deliver(struct sandbox *sb, const struct submission *s, bool given_up, struct bd
 	char why[400] = "";
 	int good = 0, rc = -1;
 
+	while (sem_wait(&sb->openers) == -1)
+		;
 	if (!given_up)
 		good = check_c4(sb, s, &open, why, sizeof(why)) == 0;
 	message = mailbox_message(s, good ? &open : NULL, given_up || good ? NULL : why);
@@ -111,6 +113,7 @@ deliver(struct sandbox *sb, const struct submission *s, bool given_up, struct bd
 		rc = receipts_add(sb, message, "leveringskvittering", NULL, e);
 out:
 	package_open_clear(&open);
+	sem_post(&sb->openers);
 	json_decref(message);
 	return rc;
 }

@@ -8,6 +8,7 @@
 
 #include "common/encode.h"
 #include "common/json.h"
+#include "envelope/doctype.h"
 #include "envelope/jwt.h"
 #include "sandbox/checks.h"
 #include "sandbox/register.h"
@@ -254,7 +255,17 @@ check_documents(const struct package_open *open, char *why, size_t size)
 			 ATTACHMENTS_MAX);
 		return -1;
 	}
-	for (size_t i = 0; i < open->document_count; i++)
+	for (size_t i = 0; i < open->document_count; i++) {
+		const struct doctype *type = doctype_by_mime(open->documents[i].mime);
+
+		if (type == NULL || type->use == DOCTYPE_DATA ||
+		    (type->use == DOCTYPE_MAIN_ONLY && i > 0)) {
+			snprintf(
+			    why, size,
+			    "Ugyldig verdi: document %zu is of a type that is not allowed there",
+			    i + 1);
+			return -1;
+		}
 		for (size_t j = 0; j < i; j++) {
 			const struct package_entry *a = &open->documents[i],
 						   *b = &open->documents[j];
@@ -268,6 +279,7 @@ check_documents(const struct package_open *open, char *why, size_t size)
 				return -1;
 			}
 		}
+	}
 	return 0;
 }
 

@@ -27,6 +27,7 @@
 
 #define LISTEN_DEFAULT "127.0.0.1:8081"
 #define TOKEN_LIFE_SEC 120
+#define OPENERS 2
 
 struct options {
 	const char *dir, *listen, *persons;
@@ -180,6 +181,7 @@ serve(const struct options *o, struct bd_err *e)
 	sigaddset(&ends, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &ends, NULL); /* before threads: they inherit it */
 	signal(SIGPIPE, SIG_IGN);
+	sem_init(&sb.openers, 0, OPENERS);
 	faults_clear(&sb.faults);
 	sb.used_jti = json_object();
 	sb.messages = json_object();
@@ -207,6 +209,7 @@ out:
 	json_decref(sb.receipts);
 	json_decref(sb.calls);
 	json_decref(sb.counts);
+	sem_destroy(&sb.openers);
 	return rc;
 }
 

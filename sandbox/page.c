@@ -99,31 +99,31 @@ overview(struct web_request *req, struct web_answer *ans)
 	html_end(req, ans);
 }
 
-/* Of one channel: address and whether it is fresh (spec/krr.md 4). */
+/* One channel: address and whether it is fresh (spec/krr.md 4). */
 static void
-channel_cell(struct buf *b, const json_t *contact, const char *name, time_t limit)
+channel_line(struct buf *b, const json_t *contact, const char *name, time_t limit)
 {
 	char member[64];
 	const char *address = json_text(contact, name), *text;
 	bool fresh = false;
 	time_t when;
 
-	html_raw(b, "<td>");
-	if (address != NULL) {
-		for (int i = 0; i < 2; i++) {
-			snprintf(member, sizeof(member), "%s_%s", name,
-				 i == 0 ? "oppdatert" : "sist_verifisert");
-			text = json_text(contact, member);
-			fresh |= text != NULL && clock_parse(text, &when) == 0 && when >= limit;
-		}
-		html_text(b, address);
-		html_raw(b, " ");
-		html_badge(b, fresh ? "good" : "plain", fresh ? "fresh" : "expired");
-		snprintf(member, sizeof(member), "%s_duplisert", name);
-		if (json_text(contact, member) != NULL)
-			html_badge(b, "wait", "shared");
+	if (address == NULL)
+		return;
+	for (int i = 0; i < 2; i++) {
+		snprintf(member, sizeof(member), "%s_%s", name,
+			 i == 0 ? "oppdatert" : "sist_verifisert");
+		text = json_text(contact, member);
+		fresh |= text != NULL && clock_parse(text, &when) == 0 && when >= limit;
 	}
-	html_raw(b, "</td>");
+	html_raw(b, "<li>");
+	html_text(b, address);
+	html_raw(b, " ");
+	html_badge(b, fresh ? "good" : "plain", fresh ? "fresh" : "expired");
+	snprintf(member, sizeof(member), "%s_duplisert", name);
+	if (json_text(contact, member) != NULL)
+		html_badge(b, "wait", "shared");
+	html_raw(b, "</li>");
 }
 
 static void
@@ -165,13 +165,13 @@ person_row(struct buf *b, const struct sandbox *sb, const json_t *p, time_t limi
 		html_badge(b, "bad", "opted out");
 	if (notify == NULL || strcmp(notify, "KAN_VARSLES") != 0)
 		html_badge(b, "wait", notify != NULL ? notify : "no varslingsstatus");
-	html_raw(b, "</td>");
-	channel_cell(b, contact, "epostadresse", limit);
-	channel_cell(b, contact, "mobiltelefonnummer", limit);
-	html_raw(b, "<td>");
+	html_raw(b, "</td><td><ul class=\"lines\">");
+	channel_line(b, contact, "epostadresse", limit);
+	channel_line(b, contact, "mobiltelefonnummer", limit);
+	html_raw(b, "</ul></td><td class=\"whole\">");
 	if (address != NULL && provider != NULL)
 		mailbox_link(b, sb, provider, address);
-	html_raw(b, "</td><td>");
+	html_raw(b, "</td><td class=\"note\">");
 	html_text(b, note);
 	html_raw(b, "</td></tr>\n");
 }
@@ -192,7 +192,7 @@ register_page(struct web_request *req, struct web_answer *ans)
 	    "was updated or confirmed within 18 months.</p>\n<div class=\"wide\" tabindex=\"0\" "
 	    "role=\"region\" aria-label=\"Persons\"><table><thead><tr>"
 	    "<th scope=\"col\">Person</th><th scope=\"col\">Status</th>"
-	    "<th scope=\"col\">E-mail</th><th scope=\"col\">Mobile</th>"
+	    "<th scope=\"col\">Contact</th>"
 	    "<th scope=\"col\">Mailbox</th><th scope=\"col\">Note</th></tr></thead><tbody>\n");
 	json_array_foreach(sb->persons, i, person) person_row(b, sb, person, limit);
 	html_raw(b, "</tbody></table></div>\n");

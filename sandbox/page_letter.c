@@ -209,8 +209,10 @@ letter_notices(struct buf *b, const json_t *m)
 
 	if (json_object_size(notices) == 0)
 		return;
-	html_raw(b, "<section aria-labelledby=\"notices\"><h2 id=\"notices\">Notices ordered</h2>\n"
-		    "<table><thead><tr><th scope=\"col\">To</th><th scope=\"col\">Text</th>"
+	html_raw(b, "<section aria-labelledby=\"notices\"><h2 id=\"notices\">Notices "
+		    "ordered</h2>\n<div class=\"wide\" "
+		    "tabindex=\"0\" role=\"region\" aria-label=\"Notices\"><table><thead><tr><th "
+		    "scope=\"col\">To</th><th scope=\"col\">Text</th>"
 		    "<th scope=\"col\">Days</th></tr></thead><tbody>\n");
 	json_object_foreach((json_t *)(uintptr_t)notices, name, v)
 	{
@@ -227,7 +229,7 @@ letter_notices(struct buf *b, const json_t *m)
 		    html_textf(b, "%s%d", i > 0 ? ", " : "", (int)json_integer_value(day));
 		html_raw(b, "</td></tr>\n");
 	}
-	html_raw(b, "</tbody></table></section>\n");
+	html_raw(b, "</tbody></table></div></section>\n");
 }
 
 static void

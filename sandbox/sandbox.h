@@ -10,6 +10,7 @@
  */
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <jansson.h>
@@ -27,6 +28,8 @@ struct sandbox {
 	json_t *persons;    /* array as the register answers it, "now-30d" made dates */
 	json_t *by_id;      /* the same persons by number */
 	json_t *by_mailbox; /* and by "provider/address" */
+
+	sem_t openers; /* letters being decrypted at a time: each takes several times its size */
 
 	pthread_mutex_t lock;
 	json_t *used_jti;    /* jti -> exp of grants, until they expire */
