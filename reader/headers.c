@@ -46,6 +46,10 @@ value_of(const struct strict_mail *m, const char *name, char **value_r, struct b
 	int rc = strict_header(m, name, &raw);
 
 	*value_r = NULL;
+	if (rc == 1 && mime_words_hold_nul(buf_str(&raw))) {
+		buf_free(&raw);
+		return refuse(e, "a NUL in a header");
+	}
 	if (rc == 1 && raw.len > 0 && (words = mime_words(buf_str(&raw))) == NULL)
 		rc = -1;
 	buf_free(&raw);
@@ -238,6 +242,10 @@ option_take(const struct strict_mail *m, const struct strict_header *h, const ch
 	}
 	if (strict_unfold(m, h, &raw) == -1 || (words = mime_words(buf_str(&raw))) == NULL) {
 		memory(e);
+		goto out;
+	}
+	if (mime_words_hold_nul(buf_str(&raw))) {
+		option_refuse(e, "a control character in", name);
 		goto out;
 	}
 	for (char *p = words; *p != '\0'; p++)

@@ -209,32 +209,43 @@ add_text(const char *p, size_t len, struct buf *out)
 	return 0;
 }
 
+/* Where the element whose start tag ends at pos ends: raw text runs to its end tag, whatever looks
+ * like a tag in it; a head ends at the body as well. */
+static size_t
+silent_end(const char *html, size_t len, size_t pos, const char *name)
+{
+	while (pos < len) {
+		const char *lt = memchr(html + pos, '<', len - pos);
+
+		if (lt == NULL)
+			return len;
+		pos = (size_t)(lt - html) + 1;
+		if (starts(html, len, pos, "/") && starts(html, len, pos + 1, name))
+			return pos - 1;
+		if (strcmp(name, "head") == 0 && starts(html, len, pos, "body"))
+			return pos - 1;
+	}
+	return len;
+}
+
 int
 html_text(const char *html, size_t len, struct buf *out)
 {
 	static const char *const silent[] = { "script", "style", "title", "head" };
 	struct tag t;
 	size_t pos = 0;
-	const char *until = NULL;
 
 	while (pos < len) {
 		bool found = next_tag(html, len, pos, &t);
 
-		if (until == NULL && add_text(html + pos, (found ? t.start : len) - pos, out) == -1)
+		if (add_text(html + pos, (found ? t.start : len) - pos, out) == -1)
 			return -1;
 		if (!found)
 			break;
 		pos = t.end;
-		if (until != NULL) {
-			if (t.closing && strcmp(t.name, until) == 0)
-				until = NULL;
-			else if (strcmp(t.name, "body") == 0) /* a head without its end */
-				until = NULL;
-			continue;
-		}
 		for (size_t i = 0; !t.closing && i < sizeof(silent) / sizeof(silent[0]); i++)
 			if (strcmp(t.name, silent[i]) == 0)
-				until = silent[i];
+				pos = silent_end(html, len, t.end, silent[i]);
 		if (is_block(t.name) && buf_addc(out, '\n') == -1)
 			return -1;
 	}

@@ -17,3 +17,8 @@ reader_libreader_a_SOURCES = \
 	reader/types.c reader/types.h
 reader_libreader_a_CFLAGS = $(AM_CFLAGS) $(GMIME_CFLAGS)
 READER_LIBS = reader/libreader.a $(GMIME_LIBS) $(MAGIC_LIBS)
+
+pkglibexec_PROGRAMS += reader/brevdue-reader
+reader_brevdue_reader_SOURCES = reader/main.c
+reader_brevdue_reader_CFLAGS = $(AM_CFLAGS)
+reader_brevdue_reader_LDADD = $(READER_LIBS) envelope/libenvelope.a $(COMMON_LIBS)

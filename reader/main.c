@@ -24,7 +24,6 @@
 #include "reader/mime.h"
 #include "reader/read.h"
 #include "reader/strict.h"
-#include "reader/text.h"
 
 #define WORKER_FD 3
 #define LETTER_PREFIX_BYTES ((size_t)8) /* envelope/letter.h: "BDL1" and the header's length */
@@ -223,7 +222,6 @@ main(int argc, char **argv)
 	if (argc > 1) {
 		status = foreground(argc, argv);
 	} else {
-		text_charsets_hold();
 		if (privs_confine_reader(&e) == -1) {
 			log_error("%s", e.cause);
 			return EXIT_TROUBLE;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <gmime/gmime.h>
 
+#include "common/encode.h"
+
 #define FROM_MAX_BYTES ((size_t)2000) /* bounds the recursion of the address parser */
 
 struct mime {
@@ -213,6 +215,36 @@ mime_words(const char *text)
 
 	g_free(decoded);
 	return copy;
+}
+
+bool
+mime_words_hold_nul(const char *text)
+{
+	for (const char *p = strstr(text, "=?"); p != NULL; p = strstr(p, "=?")) {
+		const char *charset = p + 2, *mark = strchr(charset, '?'), *body, *end;
+		bool found = false;
+
+		p = charset;
+		if (mark == NULL || mark[1] == '\0' || mark[2] != '?')
+			continue;
+		body = mark + 3;
+		if ((end = strstr(body, "?=")) == NULL)
+			return false;
+		p = end;
+		if (mark[1] == 'q' || mark[1] == 'Q') {
+			found = memmem(body, (size_t)(end - body), "=00", 3) != NULL;
+		} else if (g_ascii_strncasecmp(charset, "utf-16", 6) != 0 &&
+			   g_ascii_strncasecmp(charset, "utf-32", 6) != 0) {
+			struct buf decoded = { 0 };
+
+			found = base64_decode(&decoded, body, (size_t)(end - body), 0) == 0 &&
+				decoded.len > 0 && memchr(decoded.data, '\0', decoded.len) != NULL;
+			buf_free(&decoded);
+		}
+		if (found)
+			return true;
+	}
+	return false;
 }
 
 int

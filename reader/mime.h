@@ -8,6 +8,7 @@
  * thread at a time.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/buf.h"
@@ -33,6 +34,8 @@ const char *mime_parameter(const struct mime *m, size_t index, const char *name)
 /* Decodes RFC 2047 words in an unfolded header value; raw 8-bit text is UTF-8 or windows-1252. The
  * caller frees; NULL out of memory. */
 char *mime_words(const char *text);
+/* Whether an encoded word holds a NUL, which would hide what follows it. */
+bool mime_words_hold_nul(const char *text);
 /* The one mailbox of a From header as bare address. 1; 0 when there is not exactly one; -1. */
 int mime_one_address(const char *text, char **address_r);
 /* A date-time as RFC 3339 in UTC; NULL when it is none. The caller frees. */

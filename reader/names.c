@@ -133,7 +133,7 @@ names_title(const char *file_name, bool strip)
 
 	if (clean == NULL)
 		return NULL;
-	if (strip && (dot = (char *)(uintptr_t)extension_dot(clean, &end)) != NULL && dot > clean)
+	if (strip && (dot = (char *)(uintptr_t)extension_dot(clean, &end)) != NULL)
 		*dot = '\0';
 	for (size_t len = strlen(clean);
 	     len > 0 && (clean[len - 1] == '.' || clean[len - 1] == ' ');)

@@ -21,8 +21,8 @@
  */
 char *names_clean(const char *text);
 /*
- * The last path element of a file name, cleaned, without the extension when strip says so and
- * something remains. "" when there is none. The caller frees.
+ * The last path element of a file name, cleaned, without the extension when strip says so. "" when
+ * nothing remains. The caller frees; NULL out of memory.
  */
 char *names_title(const char *file_name, bool strip);
 /* The extension of a file name in lower case, "" when it has none: 1 to 7 ASCII letters and digits

@@ -12,22 +12,6 @@
 
 #define CHUNK_BYTES ((size_t)4096)
 
-static const char *const held[] = { "WINDOWS-1252", "ISO-8859-1",   "ISO-8859-15",  "ISO-8859-2",
-				    "ISO-8859-4",   "ISO-8859-9",   "ISO-8859-10",  "ISO-8859-13",
-				    "WINDOWS-1250", "WINDOWS-1251", "WINDOWS-1257", "KOI8-R",
-				    "ISO-8859-5",   "ISO-8859-6",   "WINDOWS-1256", "ISO-8859-8",
-				    "CP850",        "CP865",        "UTF-16",       "UTF-7",
-				    "UTF-32",       "MACINTOSH",    "NS_4551-1",    "GB18030",
-				    "GBK",          "BIG5",         "SHIFT_JIS",    "EUC-JP",
-				    "ISO-2022-JP",  "EUC-KR",       "TIS-620",      "IBM277" };
-
-void
-text_charsets_hold(void)
-{
-	for (size_t i = 0; i < sizeof(held) / sizeof(held[0]); i++)
-		(void)iconv_open("UTF-8", held[i]); /* never closed: that keeps the module */
-}
-
 static int
 refuse(struct bd_err *e, const char *why)
 {

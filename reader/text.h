@@ -4,7 +4,7 @@
 
 /*
  * Text of any charset to UTF-8, and what a body says to a program: is it blank, how much of it
- * stands above the signature block. Thread safe but for text_charsets_hold.
+ * stands above the signature block. Thread safe.
  */
 
 #include <stdbool.h>
@@ -22,8 +22,6 @@
  */
 int text_to_utf8(const void *data, size_t len, const char *charset, struct buf *out,
 		 struct bd_err *e);
-/* Opens the usual charsets for good: after confinement their modules can no longer be loaded. */
-void text_charsets_hold(void);
 /* format=flowed (RFC 3676) to lines that end where paragraphs end. Appends. 0, -1 out of memory. */
 int text_unflow(const char *text, size_t len, bool delsp, struct buf *out);
 bool text_is_blank(const char *text, size_t len);

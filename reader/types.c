@@ -174,7 +174,9 @@ content_is(const struct types_question *q, const struct doctype *row, const char
 		       memcmp(q->data, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", 8) == 0 &&
 		       holds(q, q->len, "W\0o\0r\0d\0D\0o\0c\0u\0m\0e\0n\0t", 23);
 	if (strcmp(x, "zip") == 0)
-		return strcmp(found, "application/zip") == 0;
+		/* Not one of the formats that only use ZIP; libmagic cannot name every ZIP. */
+		return is_zip(q) && (strcmp(found, "application/zip") == 0 ||
+				     strcmp(found, "application/octet-stream") == 0);
 	if (strncmp(row->mime, "application/vnd.oasis", 21) == 0) {
 		/* Packed with the type as first, stored entry, or flat XML that names it. */
 		if (is_zip(q) && q->len > 38 + strlen(row->mime))

@@ -52,6 +52,28 @@ tests_unit_test_letter_SOURCES = tests/unit/test_letter.c
 tests_unit_test_letter_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_letter_LDADD = envelope/libenvelope.a $(COMMON_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/test_strict
+tests_unit_test_strict_SOURCES = tests/unit/test_strict.c
+tests_unit_test_strict_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_strict_LDADD = $(READER_LIBS) envelope/libenvelope.a $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/test_reader_words
+tests_unit_test_reader_words_SOURCES = tests/unit/test_reader_words.c
+tests_unit_test_reader_words_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_reader_words_LDADD = $(READER_LIBS) envelope/libenvelope.a $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/test_reader_types
+tests_unit_test_reader_types_SOURCES = tests/unit/test_reader_types.c
+tests_unit_test_reader_types_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_reader_types_LDADD = $(READER_LIBS) envelope/libenvelope.a $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/test_reader_pool
+tests_unit_test_reader_pool_SOURCES = tests/unit/test_reader_pool.c
+tests_unit_test_reader_pool_CFLAGS = $(UNIT_CFLAGS) -DREADER='"$(abs_top_builddir)/reader/brevdue-reader"' \
+	-DMAIL_DATA='"$(abs_top_srcdir)/tests/data/mail"'
+tests_unit_test_reader_pool_LDADD = envelope/libenvelope.a $(COMMON_LIBS) $(CMOCKA_LIBS)
+EXTRA_tests_unit_test_reader_pool_DEPENDENCIES = reader/brevdue-reader$(EXEEXT)
+
 # transport: http, maskinporten, spool, transport
 UNIT_TESTS += tests/unit/test_http
 tests_unit_test_http_SOURCES = tests/unit/test_http.c
