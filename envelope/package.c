@@ -14,6 +14,9 @@
 /* Whether the limit counts the container or the CMS, and which MB, is not confirmed: both stay
  * below the smaller (spec/dpi.md 1.4). */
 #define PACKAGE_MAX_BYTES ((size_t)50 * 1000 * 1000)
+/* Manifest, signature with its certificates, zip headers of 201 documents, what deflate adds to
+ * what does not shrink, CMS around it: all far below. */
+#define OVERHEAD_BYTES ((size_t)500 * 1000)
 
 static int
 size_check(const struct buf *b, struct bd_err *e)
@@ -21,6 +24,27 @@ size_check(const struct buf *b, struct bd_err *e)
 	return b->len < PACKAGE_MAX_BYTES
 		   ? 0
 		   : bd_fail(e, BD_E_TOO_BIG, "package of %zu bytes", b->len);
+}
+
+int
+package_check(const struct letter *l, const char *mailbox, const char *language,
+	      const struct package_sender *s, struct bd_err *e)
+{
+	struct buf manifest = { 0 };
+	size_t total = OVERHEAD_BYTES;
+	int rc = manifest_make(l, mailbox, language, s, &manifest, e);
+
+	buf_free(&manifest);
+	if (rc == -1)
+		return -1;
+	/* as if nothing could be compressed, so that the answer does not depend on luck */
+	for (size_t i = 0; i < l->document_count; i++) {
+		if (l->documents[i].len > PACKAGE_MAX_BYTES ||
+		    (total += l->documents[i].len) > PACKAGE_MAX_BYTES)
+			return bd_fail(e, BD_E_TOO_BIG, "documents of more than %zu bytes",
+				       PACKAGE_MAX_BYTES - OVERHEAD_BYTES);
+	}
+	return 0;
 }
 
 static int
@@ -60,7 +84,8 @@ package_make(const struct letter *l, const char *mailbox, const char *language,
 	struct buf manifest = { 0 }, made = { 0 };
 	int rc = -1;
 
-	if (manifest_make(l, mailbox, language, s, &manifest, e) == -1 ||
+	if (package_check(l, mailbox, language, s, e) == -1 ||
+	    manifest_make(l, mailbox, language, s, &manifest, e) == -1 ||
 	    container_make(l, &manifest, s, signer, &made, e) == -1 || size_check(&made, e) == -1)
 		goto out;
 	if (asice->len == 0) { /* no second copy of up to 50 MB */

@@ -25,6 +25,11 @@ struct package_sender {
 	const struct cert_chain *chain; /* of that key */
 };
 
+/* All for which package_make would refuse a letter for good: names, types, titles, counts, size.
+ * Cheap, so that it can be asked for every letter of a mail before the first is sealed. */
+int package_check(const struct letter *l, const char *mailbox, const char *language,
+		  const struct package_sender *s, struct bd_err *e);
+
 /* Signs and zips the letter: once for all recipients of the same mailbox address (the manifest
  * names it; NULL for print). */
 int package_make(const struct letter *l, const char *mailbox, const char *language,

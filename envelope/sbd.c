@@ -4,11 +4,13 @@
 #include "config.h"
 #include "envelope/sbd.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/json.h"
+#include "envelope/xml.h"
 
 #define AUTHORITY "iso6523-actorid-upis"
 #define STANDARD                                                    \
@@ -89,48 +91,87 @@ body(const struct control_record *c, const struct sbd_ids *ids, const char *dige
 	    "ikkesensitivtittel", c->public_title, "spraak", c->language, "varsler", varsler);
 }
 
-/* What the schema demands and a control record of any route need not have. */
-static int
-digital_check(const struct control_record *c, struct bd_err *e)
+static bool
+is_length(const char *text, long min, long max)
 {
-	const struct control_addressee *a = c->addressees;
-	const char *missing = NULL;
+	long chars = text != NULL ? xml_chars(text) : -1;
 
-	if (c->addressee_count != 1)
-		return bd_fail(e, BD_E_DAMAGED, "digital letter with %zu addressees",
-			       c->addressee_count);
-	if (a->mailbox == NULL || a->provider == NULL)
-		missing = "mailbox or provider";
-	else if (c->public_title == NULL || *c->public_title == '\0')
-		missing = "public title";
-	else if (c->language == NULL || strlen(c->language) != 2)
-		missing = "language";
-	else if (c->security_level != 3 && c->security_level != 4)
-		missing = "security level";
-	else if ((a->notice_email != NULL && c->notice_email_text == NULL) ||
-		 (a->notice_mobile != NULL && c->notice_sms_text == NULL))
-		missing = "notice text";
-	else if ((a->notice_email != NULL || a->notice_mobile != NULL) && c->repeat_count == 0)
-		missing = "days of notice";
-	for (size_t i = 0; i < c->repeat_count; i++)
+	return chars >= min && chars <= max;
+}
+
+/* As the schema's pattern has it. */
+static bool
+is_mobile(const char *number)
+{
+	const char *digits = *number == '+' ? number + 1 : number;
+	size_t len = strlen(number);
+
+	return len >= 8 && len <= 20 && *digits != '\0' &&
+	       strspn(digits, "- _0123456789") == strlen(digits);
+}
+
+static const char *
+notices_fault(const struct control_record *c)
+{
+	const struct control_addressee *a = &c->addressees[0];
+
+	if (a->notice_email == NULL && a->notice_mobile == NULL)
+		return NULL;
+	if (a->notice_email != NULL && strchr(a->notice_email, '@') == NULL)
+		return "notice e-mail address";
+	if (a->notice_mobile != NULL && !is_mobile(a->notice_mobile))
+		return "notice mobile number";
+	if (a->notice_email != NULL && !is_length(c->notice_email_text, 1, 500))
+		return "notice text for e-mail of 1 to 500 characters";
+	if (a->notice_mobile != NULL && !is_length(c->notice_sms_text, 1, 160))
+		return "notice text for SMS of 1 to 160 characters";
+	if (c->repeat_count == 0)
+		return "days of notice";
+	for (size_t i = 0; i < c->repeat_count; i++) {
+		if (c->repeats[i] < 0 || c->repeats[i] > 25)
+			return "days of notice from 0 to 25";
 		for (size_t k = 0; k < i; k++)
 			if (c->repeats[i] == c->repeats[k])
-				missing = "days of notice, each once";
-	return missing == NULL
-		   ? 0
-		   : bd_fail(e, BD_E_DAMAGED, "digital letter without usable %s", missing);
+				return "days of notice, each once";
+	}
+	return NULL;
+}
+
+const char *
+sbd_digital_fault(const struct control_record *c)
+{
+	time_t effective;
+
+	if (c->addressee_count != 1)
+		return "single addressee";
+	if (c->addressees[0].mailbox == NULL || c->addressees[0].provider == NULL)
+		return "mailbox and provider";
+	if (!is_length(c->public_title, 1, 255))
+		return "public title of 1 to 255 characters";
+	if (c->language == NULL || strlen(c->language) != 2)
+		return "language of two letters";
+	if (c->security_level != 3 && c->security_level != 4)
+		return "security level 3 or 4";
+	if (c->unit != NULL && !is_length(c->unit, 1, 100))
+		return "unit of 1 to 100 characters";
+	if (c->invoice_reference != NULL && !is_length(c->invoice_reference, 1, 40))
+		return "invoice reference of 1 to 40 characters";
+	if (c->effective != NULL && clock_parse(c->effective, &effective) == -1)
+		return "effective time";
+	return notices_fault(c);
 }
 
 int
 sbd_digital(const struct control_record *c, const struct sbd_ids *ids, struct buf *json,
 	    struct bd_err *e)
 {
+	const char *fault = sbd_digital_fault(c);
 	struct buf digest = { 0 };
 	json_t *sbd = NULL;
 	int rc = -1;
 
-	if (digital_check(c, e) == -1)
-		return -1;
+	if (fault != NULL)
+		return bd_fail(e, BD_E_DAMAGED, "digital letter without usable %s", fault);
 	if (base64_encode(&digest, c->package_sha256, SHA256_BYTES) == -1 ||
 	    (sbd = json_pack("{s:{s:o, s:o}}", "standardBusinessDocument",
 			     "standardBusinessDocumentHeader", header(c, ids), "digital",

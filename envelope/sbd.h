@@ -20,8 +20,13 @@ struct sbd_ids {
 	int64_t created_ms;       /* wall time */
 };
 
+/* What keeps a record from making a `digital` that the access point takes (spec/dpi.md 1.9), in
+ * words for the log, or NULL. For the milter to ask before it seals: later nobody could correct it.
+ */
+const char *sbd_digital_fault(const struct control_record *c);
+
 /* `digital` from the control record; varsler from its fresh channels and repeats. Appends JSON
- * text. */
+ * text. Kind DAMAGED when there is a fault. */
 int sbd_digital(const struct control_record *c, const struct sbd_ids *ids, struct buf *json,
 		struct bd_err *e);
 

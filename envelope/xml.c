@@ -5,6 +5,7 @@
 
 #include <libxml/c14n.h>
 #include <libxml/parser.h>
+#include <libxml/xmlerror.h>
 #include <limits.h>
 #include <string.h>
 
@@ -110,17 +111,32 @@ doctype_refuse(void *arg, const xmlChar *name, const xmlChar *external, const xm
 	xmlStopParser(ctxt);
 }
 
+/* libxml2 would write some errors to stderr, with bytes of the text in them. Our own say enough. */
+static void
+error_ignore(void *arg, xmlError *error)
+{
+	(void)arg;
+	(void)error;
+}
+
+/* Elements, or text: both beside each other are in no document we read. */
 static bool
 is_plain(const xmlNode *node)
 {
+	bool has_elements = false, has_text = false;
+
 	for (; node != NULL; node = node->next) {
-		if (node->type != XML_ELEMENT_NODE && node->type != XML_TEXT_NODE)
+		if (node->type == XML_ELEMENT_NODE) {
+			has_elements = true;
+			if (!is_plain(node->children)) /* the parser bounds the depth at 256 */
+				return false;
+		} else if (node->type == XML_TEXT_NODE) {
+			has_text = has_text || !xmlIsBlankNode(node);
+		} else {
 			return false;
-		/* the parser bounds the depth at 256 */
-		if (node->type == XML_ELEMENT_NODE && !is_plain(node->children))
-			return false;
+		}
 	}
-	return true;
+	return !(has_elements && has_text);
 }
 
 xmlDoc *
@@ -137,15 +153,17 @@ xml_parse(const void *data, size_t len, const char *what, struct bd_err *e)
 		bd_fail(e, BD_E_MEMORY, "%s: no memory for a parser", what);
 		return NULL;
 	}
+	xmlSetStructuredErrorFunc(NULL, error_ignore); /* of this thread */
 	ctxt->sax->internalSubset = doctype_refuse;
-	doc = xmlCtxtReadMemory(ctxt, data, (int)len, NULL, NULL,
+	/* UTF-8 whatever the text claims: one reading for every reader */
+	doc = xmlCtxtReadMemory(ctxt, data, (int)len, NULL, "UTF-8",
 				XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	xmlFreeParserCtxt(ctxt);
 	if (doc == NULL) {
 		bd_fail(e, BD_E_DAMAGED, "%s is not well-formed XML without a DTD", what);
 	} else if (xmlGetIntSubset(doc) != NULL || xmlDocGetRootElement(doc) == NULL ||
 		   !is_plain(xmlDocGetRootElement(doc)->children)) {
-		bd_fail(e, BD_E_DAMAGED, "%s has more in it than elements and text", what);
+		bd_fail(e, BD_E_DAMAGED, "%s has more in it than elements or text", what);
 		xmlFreeDoc(doc);
 		doc = NULL;
 	}

@@ -25,8 +25,9 @@ bool xml_changes(const char *text);
 /* Characters of valid UTF-8, or -1. */
 long xml_chars(const char *text);
 
-/* Parses foreign XML; what names it in errors. Comments, processing instructions and CDATA below
- * the root are refused, so that text is text. NULL with kind DAMAGED. Free with xmlFreeDoc. */
+/* Parses foreign XML; what names it in errors. Comments, processing instructions, CDATA and
+ * mixed content below the root are refused, so that text is text. NULL with kind DAMAGED. Free with
+ * xmlFreeDoc. */
 xmlDoc *xml_parse(const void *data, size_t len, const char *what, struct bd_err *e);
 
 bool xml_is(const xmlNode *node, const char *ns, const char *name); /* false for NULL */

@@ -183,7 +183,7 @@ test_limits(void **state)
 	static char names[MANIFEST_ATTACHMENTS_MAX + 2][20];
 	struct document same[] = { { href, html, title, big, 1 }, { href, html, title2, big, 1 } };
 	char upper[] = "BREV.HTML";
-	struct buf out = { 0 };
+	struct buf out = { 0 }, cms = { 0 };
 	struct bd_err e = { 0 };
 	uint32_t seed = 1;
 
@@ -208,6 +208,14 @@ test_limits(void **state)
 	assert_int_equal(make(many, 1, &out, &e), -1);
 	assert_int_equal(e.kind, BD_E_TOO_BIG);
 	assert_int_equal(out.len, 0);
+	/* what the check lets through, packing and encrypting do too */
+	many[0].len = sizeof(big) - 500 * 1000 + 1;
+	assert_int_equal(make(many, 1, &out, &e), -1);
+	many[0].len--;
+	if (make(many, 1, &out, &e) == -1 || package_encrypt(&out, chain.leaf, &cms, &e) == -1)
+		fail_msg("%s", e.cause);
+	buf_free(&out);
+	buf_free(&cms);
 }
 
 /* Random bytes as title: refused, or what is read back is what xml_add says it becomes. */

@@ -103,6 +103,7 @@ def addressee(**changes):
     {}, {"effective": "2030-01-02T10:00:00+01:00"}, {"unit": None, "invoice_reference": None},
     {"addressees": addressee(notice_mobile=None)}, {"addressees": addressee(notice_email=None)},
     {"addressees": addressee(notice_email=None, notice_mobile=None)}, {"security_level": 3},
+    {"notice_email_text": "ø" * 500, "notice_sms_text": "ø" * 160, "repeats": list(range(0, 26, 3))},
     {"public_title": "Tegn: \" \\ / \u0007 < & å"}])
 def test_sbd_against_the_schema(tmp_path, changes):
     document = sbd(tmp_path, **changes)
@@ -161,7 +162,10 @@ def test_sbd_word_for_word(tmp_path):
 @pytest.mark.parametrize("changes", [
     {"public_title": None}, {"public_title": ""}, {"language": "nob"}, {"security_level": 2},
     {"addressees": []}, {"addressees": addressee(mailbox=None)}, {"addressees": addressee(provider=None)},
-    {"notice_email_text": None}, {"repeats": []}, {"repeats": [7, 7]}])
+    {"notice_email_text": None}, {"repeats": []}, {"repeats": [7, 7]}, {"public_title": "x" * 256},
+    {"notice_email_text": "x" * 501}, {"notice_sms_text": "ø" * 161}, {"unit": "x" * 101},
+    {"invoice_reference": "x" * 41}, {"effective": "tomorrow"}, {"addressees": addressee(notice_mobile="+47abc12345")},
+    {"addressees": addressee(notice_mobile="1234567")}, {"addressees": addressee(notice_email="kari")}])
 def test_sbd_refuses(tmp_path, changes):
     (tmp_path / "control.json").write_text(json.dumps(control(**changes)))
     assert refusal("sbd", tmp_path / "control.json", "i", "c", "987654325", "t", 1).startswith("DAMAGED")

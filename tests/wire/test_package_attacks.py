@@ -102,6 +102,9 @@ ATTACKS = {
                                                    edited('Id="ID_0"', 'Id="&a9;"')(files)], "without a DTD"),
     "external entity": (edited(WHOLE, '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'), "without a DTD"),
     "external DTD": (edited(WHOLE, '<!DOCTYPE x SYSTEM "http://127.0.0.1:9/x.dtd">'), "without a DTD"),
+    "UTF-16": (lambda files: files.__setitem__("META-INF/signatures.xml", files[
+        "META-INF/signatures.xml"].decode().replace("UTF-8", "UTF-16").encode("utf-16")), "well-formed"),
+    "text between elements": (edited("<KeyInfo>", "<KeyInfo>x"), "more in it than"),
     "no XML": (put("META-INF/signatures.xml", b"\x00\x01"), "well-formed"),
     "empty signatures.xml": (put("META-INF/signatures.xml", b""), "well-formed"),
     "deep nesting": (put("META-INF/signatures.xml", b"<a>" * 100000), "well-formed"),
