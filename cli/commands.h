@@ -6,6 +6,8 @@
 
 struct cli;
 
+int cmd_letter(struct cli *cli, int argc, char **argv);
+int cmd_letters(struct cli *cli, int argc, char **argv);
 int cmd_lookup(struct cli *cli, int argc, char **argv);
 int cmd_registry(struct cli *cli, int argc, char **argv);
 int cmd_setup(struct cli *cli, int argc, char **argv);

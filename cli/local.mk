@@ -5,6 +5,7 @@ cli_libcli_a_SOURCES = \
 	cli/commands.h \
 	cli/instance.c cli/instance.h cli/instance_private.h \
 	cli/instance_front.c cli/instance_send.c \
+	cli/letters.c \
 	cli/lookup.c \
 	cli/plan.c cli/plan.h cli/plan_private.h \
 	cli/plan_undo.c \

@@ -177,8 +177,17 @@ signer_become(const struct procs_conf *conf)
 	prctl(PR_SET_NAME, "brevdue-signer");
 #ifndef BD_SANITIZERS
 	if (geteuid() == 0) { /* keys never reach swap (threats.md A16) */
+		struct rlimit lock = { 0, 0 };
+
 		limit(RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
-		if (mlockall(MCL_CURRENT | MCL_FUTURE) == -1)
+		/* A container may forbid raising the limit. Then what is mapped later cannot be
+		 * locked by the user we become, and every allocation would fail. */
+		getrlimit(RLIMIT_MEMLOCK, &lock);
+		if (lock.rlim_cur != RLIM_INFINITY)
+			log_warn("signer: the limit of locked memory cannot be raised, only what "
+				 "is mapped at the start is kept out of swap");
+		if (mlockall(lock.rlim_cur == RLIM_INFINITY ? MCL_CURRENT | MCL_FUTURE
+							    : MCL_CURRENT) == -1)
 			log_warn("signer: memory cannot be kept out of swap: %s", strerror(errno));
 	}
 #endif

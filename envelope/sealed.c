@@ -244,3 +244,21 @@ bad:
 	package->len = before; /* what was decoded is still encrypted: nothing to wipe */
 	return -1;
 }
+
+void
+sealed_record(const void *message, size_t len, const void **record_r, size_t *record_len_r)
+{
+	static const char start[] = "\n--" BOUNDARY "\r\n", stop[] = "\n--" BOUNDARY;
+	const char *at = memmem(message, len, start, sizeof(start) - 1), *end, *to;
+
+	*record_r = NULL;
+	*record_len_r = 0;
+	if (at == NULL)
+		return;
+	at += sizeof(start) - 1;
+	end = (const char *)message + len;
+	if ((to = memmem(at, (size_t)(end - at), stop, sizeof(stop) - 1)) == NULL)
+		return;
+	*record_r = at;
+	*record_len_r = (size_t)(to + 1 - at);
+}

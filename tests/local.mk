@@ -85,6 +85,17 @@ tests_unit_test_spool_SOURCES = tests/unit/test_spool.c
 tests_unit_test_spool_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_spool_LDADD = $(SPOOL_LIBS) $(STORE_LIBS) $(ENVELOPE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/test_lmtp
+tests_unit_test_lmtp_SOURCES = tests/unit/test_lmtp.c
+tests_unit_test_lmtp_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_lmtp_LDADD = transport/libtransport.a $(COMMON_LIBS) $(CMOCKA_LIBS)
+
+UNIT_TESTS += tests/unit/test_dpi
+tests_unit_test_dpi_SOURCES = tests/unit/test_dpi.c
+tests_unit_test_dpi_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_dpi_LDADD = transport/libtransport.a $(SPOOL_LIBS) $(STORE_LIBS) \
+	lookup/liblookup.a $(ENVELOPE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+
 # lookup
 UNIT_TESTS += tests/unit/test_nationalid
 tests_unit_test_nationalid_SOURCES = tests/unit/test_nationalid.c
