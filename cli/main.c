@@ -19,9 +19,9 @@ static const struct cli_command commands[] = {
 	{ "setup", "makes the Postfix instances, makes keys", cmd_setup },
 	{ "registry", "the embedded register: import, list, show, remove", cmd_registry },
 	{ "lookup", "how a letter to a person would go, and why", cmd_lookup },
-	{ "help", "this list", cmd_help },
 	{ "letter", "the events of a letter; release lets a parked one go", cmd_letter },
 	{ "letters", "the letters the transport knows, and their states", cmd_letters },
+	{ "help", "this list", cmd_help },
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -80,6 +80,11 @@ tests_unit_test_http_SOURCES = tests/unit/test_http.c
 tests_unit_test_http_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_http_LDADD = $(COMMON_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/test_maskinporten
+tests_unit_test_maskinporten_SOURCES = tests/unit/test_maskinporten.c
+tests_unit_test_maskinporten_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_maskinporten_LDADD = $(ENVELOPE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+
 UNIT_TESTS += tests/unit/test_spool
 tests_unit_test_spool_SOURCES = tests/unit/test_spool.c
 tests_unit_test_spool_CFLAGS = $(UNIT_CFLAGS)
