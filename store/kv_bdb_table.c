@@ -176,6 +176,13 @@ batch_add(struct scan *s, const DBT *key, const DBT *data)
 	return 0;
 }
 
+static bool
+has_prefix(const struct scan *s, const DBT *key)
+{
+	return s->prefix_len == 0 ||
+	       (key->size >= s->prefix_len && memcmp(key->data, s->prefix, s->prefix_len) == 0);
+}
+
 /* Copies the next rows; with a transaction its locks stay, without one none does. */
 static int
 batch_read(struct scan *s)
@@ -199,9 +206,7 @@ batch_read(struct scan *s)
 	while (error == 0 && s->count < SCAN_ROWS && s->rows.len < SCAN_BYTES) {
 		error = cursor->get(cursor, &key, &data, how);
 		how = DB_NEXT;
-		if (error == DB_NOTFOUND ||
-		    (error == 0 && (key.size < s->prefix_len ||
-				    memcmp(key.data, s->prefix, s->prefix_len) != 0))) {
+		if (error == DB_NOTFOUND || (error == 0 && !has_prefix(s, &key))) {
 			error = 0;
 			s->at_end = true;
 			break;
