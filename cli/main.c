@@ -92,6 +92,7 @@ main(int argc, char **argv)
 	argv += optind;
 	optind = 1;
 	rc = command->run(&cli, argc, argv);
+	conf_free(&cli.conf);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		perror("brevdue: standard output");
 		rc = rc == CLI_OK ? CLI_FAILED : rc;
