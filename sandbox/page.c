@@ -158,6 +158,11 @@ person_row(struct buf *b, const struct sandbox *sb, const json_t *p, time_t limi
 		html_raw(b, "<br>");
 		html_text(b, name);
 	}
+	if (note != NULL) {
+		html_raw(b, "<br><span class=\"note\">");
+		html_text(b, note);
+		html_raw(b, "</span>");
+	}
 	html_raw(b, "</th><td>");
 	if (status != NULL)
 		html_badge(b, strcmp(status, "AKTIV") == 0 ? "good" : "wait", status);
@@ -171,8 +176,6 @@ person_row(struct buf *b, const struct sandbox *sb, const json_t *p, time_t limi
 	html_raw(b, "</ul></td><td class=\"whole\">");
 	if (address != NULL && provider != NULL)
 		mailbox_link(b, sb, provider, address);
-	html_raw(b, "</td><td class=\"note\">");
-	html_text(b, note);
 	html_raw(b, "</td></tr>\n");
 }
 
@@ -193,7 +196,7 @@ register_page(struct web_request *req, struct web_answer *ans)
 	    "role=\"region\" aria-label=\"Persons\"><table><thead><tr>"
 	    "<th scope=\"col\">Person</th><th scope=\"col\">Status</th>"
 	    "<th scope=\"col\">Contact</th>"
-	    "<th scope=\"col\">Mailbox</th><th scope=\"col\">Note</th></tr></thead><tbody>\n");
+	    "<th scope=\"col\">Mailbox</th></tr></thead><tbody>\n");
 	json_array_foreach(sb->persons, i, person) person_row(b, sb, person, limit);
 	html_raw(b, "</tbody></table></div>\n");
 	html_end(req, ans);

@@ -54,7 +54,7 @@ static const char style_css[] =
 	".lines li { white-space: nowrap; }\n"
 	".whole code { white-space: nowrap; }\n"
 	".whole a { display: inline-block; }\n"
-	".note { min-width: 17rem; }\n"
+	".note { display: block; min-width: 16rem; font-weight: 400; font-size: .9rem; color: var(--soft); }\n"
 	".n { text-align: right; font-variant-numeric: tabular-nums; }\n"
 	"code { font: .9em/1.4 ui-monospace, \"Liberation Mono\", \"DejaVu Sans Mono\", monospace; overflow-wrap: anywhere; }\n"
 	"time { font-variant-numeric: tabular-nums; white-space: nowrap; }\n"
