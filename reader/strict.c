@@ -110,7 +110,7 @@ headers_done(struct scan *s, size_t body)
 	p->body = p->body_end = body;
 	if (strncmp(p->type.value, "multipart/", 10) == 0)
 		return multipart_open(s, p);
-	transfer_init(&s->transfer, p->cte);
+	transfer_init(&s->transfer, (int)p->cte);
 	s->state = IN_LEAF;
 	return 0;
 }
