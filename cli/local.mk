@@ -7,6 +7,8 @@ cli_libcli_a_SOURCES = \
 	cli/instance_front.c cli/instance_send.c \
 	cli/letters.c \
 	cli/lookup.c \
+	cli/logmask.c \
+	cli/mask.c cli/mask.h \
 	cli/plan.c cli/plan.h cli/plan_private.h \
 	cli/plan_undo.c \
 	cli/registry.c \
@@ -18,4 +20,4 @@ cli_libcli_a_CFLAGS = $(AM_CFLAGS)
 bin_PROGRAMS += brevdue
 brevdue_SOURCES = cli/main.c
 brevdue_CFLAGS = $(AM_CFLAGS)
-brevdue_LDADD = cli/libcli.a $(COMMON_LIBS)
+brevdue_LDADD = cli/libcli.a $(ENVELOPE_LIBS) $(COMMON_LIBS)

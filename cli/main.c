@@ -21,6 +21,7 @@ static const struct cli_command commands[] = {
 	{ "lookup", "how a letter to a person would go, and why", cmd_lookup },
 	{ "letter", "the events of a letter; release lets a parked one go", cmd_letter },
 	{ "letters", "the letters the transport knows, and their states", cmd_letters },
+	{ "logmask", "keeps persons out of the front instance's log", cmd_logmask },
 	{ "help", "this list", cmd_help },
 };
 

@@ -6,7 +6,8 @@ UNIT_TESTS =
 
 # for ./run test
 .PHONY: unit-tests list-unit-tests
-unit-tests: $(check_PROGRAMS)
+unit-tests: all
+	@$(MAKE) $(AM_MAKEFLAGS) $(check_PROGRAMS)
 list-unit-tests:
 	@echo $(UNIT_TESTS)
 
@@ -168,3 +169,9 @@ tests_unit_test_ordinary_SOURCES = tests/unit/test_ordinary.c tests/unit/session
 	tests/unit/smtpsink.c tests/unit/smtpsink.h
 tests_unit_test_ordinary_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_ordinary_LDADD = $(MILTERD_LIBS) $(CMOCKA_LIBS)
+
+# cli
+UNIT_TESTS += tests/unit/test_mask
+tests_unit_test_mask_SOURCES = tests/unit/test_mask.c
+tests_unit_test_mask_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_mask_LDADD = cli/libcli.a $(ENVELOPE_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
