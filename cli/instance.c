@@ -15,6 +15,7 @@ instance_text_clear(struct instance_text *text)
 	buf_free(&text->main_cf);
 	buf_free(&text->master_cf);
 	buf_free(&text->transport);
+	buf_free(&text->refuse);
 	buf_free(&text->access);
 }
 
@@ -195,4 +196,11 @@ transport_citizens(const struct conf *c, struct buf *t)
 			       name, name);
 	}
 	return rc;
+}
+
+int
+access_refuse(struct buf *refuse)
+{
+	return buf_adds(refuse, "# Recipients that nobody may name here: sealed messages.\n"
+				"/[@.]brevdue\\.invalid$/\t550 5.3.5 not for the outside\n");
 }

@@ -18,7 +18,8 @@ struct instance_text {
 	struct buf main_cf;
 	struct buf master_cf;
 	struct buf transport; /* texthash table: where each domain goes */
-	struct buf access;    /* regexp table: recipients its public side takes or refuses */
+	struct buf refuse;    /* regexp table: recipients that its doors refuse */
+	struct buf access; /* regexp table: recipients that the service seal takes; sending only */
 };
 
 int instance_front(const struct conf *c, struct instance_text *text, struct bd_err *e);

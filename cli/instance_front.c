@@ -75,7 +75,7 @@ smtpd_parameters(struct parameters *p, const struct conf *c, const char *network
 		      "permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination");
 	parameter_set(p, "sealed messages are never taken from outside",
 		      "smtpd_recipient_restrictions",
-		      "check_recipient_access regexp:$config_directory/access");
+		      "check_recipient_access regexp:$config_directory/refuse");
 	parameter_set(p,
 		      "one message stays one message (SMTP smuggling), also from our own networks",
 		      "smtpd_forbid_bare_newline", "reject");
@@ -157,7 +157,6 @@ instance_front(const struct conf *c, struct instance_text *text, struct bd_err *
 	rc |= buf_adds(&text->transport, "# Sealed messages live in the sending instance only.\n"
 					 "brevdue.invalid\terror:5.3.5 not for the outside\n"
 					 ".brevdue.invalid\terror:5.3.5 not for the outside\n");
-	rc |= buf_adds(&text->access, "# Recipients that nobody may name from outside.\n"
-				      "/[@.]brevdue\\.invalid$/\t550 5.3.5 not for the outside\n");
+	rc |= access_refuse(&text->refuse);
 	return rc == 0 ? 0 : bd_fail(e, BD_E_MEMORY, "out of memory");
 }

@@ -34,5 +34,7 @@ void parameters_common(struct parameters *p, const struct conf *c, const char *q
 int services_common(struct buf *master_cf);
 /* The rows "citizens' domain error:5.7.1" that every instance has. */
 int transport_citizens(const struct conf *c, struct buf *transport);
+/* The table of recipients that no door but seal takes: sealed messages. */
+int access_refuse(struct buf *refuse);
 
 #endif

@@ -6,7 +6,9 @@
  * Who reaches them: Postfix makes every socket in public/ with mode 0666 inside a folder of mode
  * 2710 whose group is setgid_group, so the group is the permission. This instance has a group of
  * its own (submit-group) with the users of milter and transport in it: with Debian's postdrop they
- * would also reach cleanup, qmgr and pickup of every other instance on the machine.
+ * would also reach cleanup, qmgr and pickup of every other instance on the machine. The price: at
+ * start Postfix warns that postqueue and postdrop are not of that group, which is as it should be,
+ * since nobody may submit here with them.
  *
  * A client on a unix-domain socket is localhost[127.0.0.1] to smtpd (tried with Postfix 3.7.11);
  * that is the address in the settings of XFORWARD and of the client limits here.
@@ -23,7 +25,8 @@ time_parameters(struct parameters *p)
 		      "one day of trying, then the sender hears of it; a provider that is back is "
 		      "found within minutes",
 		      "maximal_queue_lifetime", "1d");
-	parameter_set(p, NULL, "bounce_queue_lifetime", "5d");
+	/* Tried: the queue manager lowers it to maximal_queue_lifetime anyway, with a warning. */
+	parameter_set(p, NULL, "bounce_queue_lifetime", "1d");
 	parameter_set(p, NULL, "queue_run_delay", "60s");
 	parameter_set(p, NULL, "minimal_backoff_time", "60s");
 	parameter_set(p, NULL, "maximal_backoff_time", "900s");
@@ -31,7 +34,6 @@ time_parameters(struct parameters *p)
 	parameter_set(p, "the transport answers within 120 s; Postfix waits longer",
 		      "lmtp_data_done_timeout", "600s");
 	parameter_set(p, NULL, "lmtp_connect_timeout", "10s");
-	parameter_set(p, "one letter, one transaction", "lmtp_destination_recipient_limit", "1");
 }
 
 static void
@@ -129,10 +131,14 @@ doors(const struct conf *c, struct buf *m)
 	    "# Ordinary mail, from the milter: to everybody but citizens and ourselves.\n"
 	    "mail       unix  n  -  y  -      %u   smtpd\n"
 	    "    -o { syslog_name = postfix-send/mail }\n"
+	    "    -o { smtpd_recipient_restrictions = check_recipient_access "
+	    "regexp:$config_directory/refuse }\n"
 	    "    -o { receive_override_options = no_milters, no_header_body_checks }\n"
 	    "# Reports, from the transport.\n"
 	    "report     unix  n  -  y  -      20   smtpd\n"
 	    "    -o { syslog_name = postfix-send/report }\n"
+	    "    -o { smtpd_recipient_restrictions = check_recipient_access "
+	    "regexp:$config_directory/refuse }\n"
 	    "    -o { receive_override_options = no_milters, no_header_body_checks }\n"
 	    "    -o { smtpd_authorized_xforward_hosts = }\n",
 	    c->milter.submit_connections + 2, c->milter.submit_connections + 2);
@@ -161,6 +167,7 @@ instance_send(const struct conf *c, struct instance_text *text, struct bd_err *e
 	rc = doors(c, &text->master_cf);
 	rc |= lmtp_services(c, socket, &text->master_cf, &text->transport);
 	rc |= transport_citizens(c, &text->transport);
+	rc |= access_refuse(&text->refuse);
 	rc |= buf_adds(&text->access,
 		       "# Recipients that the service seal takes: letters by id, per route.\n"
 		       "/@report\\.brevdue\\.invalid$/\tREJECT\n"

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli/tool.h"
@@ -127,6 +128,22 @@ tree_unlink(const char *path, const struct stat *st, int type, struct FTW *ftw)
 	return type == FTW_DP ? rmdir(path) : unlink(path);
 }
 
+/* Processes of an instance that was just stopped may sit in it a moment longer. */
+static int
+unmount(const char *path)
+{
+	const struct timespec tenth = { 0, 100 * 1000 * 1000 };
+
+	for (int tries = 0; umount2(path, UMOUNT_NOFOLLOW) == -1; tries++) {
+		if (errno == EINVAL || errno == ENOENT)
+			return 0; /* gone already */
+		if (errno != EBUSY || tries == 100)
+			return -1;
+		nanosleep(&tenth, NULL);
+	}
+	return 0;
+}
+
 static int
 thing_remove(const char *kind, const char *what, struct bd_err *e)
 {
@@ -141,7 +158,7 @@ thing_remove(const char *kind, const char *what, struct bd_err *e)
 		if (rmdir(what) == -1 && errno != ENOENT)
 			return bd_fail_errno(e, BD_E_CONFIG, "removing the folder %s", what);
 	} else if (strcmp(kind, "tmpfs") == 0) {
-		if (umount2(what, UMOUNT_NOFOLLOW) == -1 && errno != EINVAL && errno != ENOENT)
+		if (unmount(what) == -1)
 			return bd_fail_errno(e, BD_E_CONFIG, "unmounting %s", what);
 	} else if (strcmp(kind, "group") == 0) {
 		if (sscanf(what, "%255s %255s", name, member) != 2)

@@ -85,9 +85,8 @@ plan_side(struct plan *p, const struct conf *c, const struct side *s,
 		const char *name;
 		const struct buf *content;
 	} files[] = {
-		{ "main.cf", &text->main_cf },
-		{ "master.cf", &text->master_cf },
-		{ "transport", &text->transport },
+		{ "main.cf", &text->main_cf },     { "master.cf", &text->master_cf },
+		{ "transport", &text->transport }, { "refuse", &text->refuse },
 		{ "access", &text->access },
 	};
 	bool front = s->config == c->postfix.front_config;
@@ -97,6 +96,8 @@ plan_side(struct plan *p, const struct conf *c, const struct side *s,
 		return -1;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		path_join(path, sizeof(path), s->config, files[i].name);
+		if (files[i].content->len == 0)
+			continue;
 		if (plan_file(p, path, NULL, NULL, 0644, files[i].content->data,
 			      files[i].content->len, e) == -1)
 			return -1;
@@ -277,11 +278,13 @@ undo(const struct conf *c, const struct options *o, struct bd_err *e)
 
 	sides(c, s);
 	for (int i = 0; i < 2; i++) {
-		int n;
-
 		path_join(record[i], sizeof(record[i]), s[i].config, RECORD);
 		if (access(record[i], F_OK) == 0 && side_may_go(&s[i], e) == -1)
 			return -1;
+	}
+	for (int i = 0; i < 2; i++) {
+		int n;
+
 		printf("%s instance (%s)\n", s[i].name, s[i].config);
 		if ((n = plan_undo_show(record[i], stdout, e)) == -1)
 			return -1;

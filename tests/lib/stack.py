@@ -12,6 +12,7 @@ brevdue.conf and Postfix is set up by "brevdue setup postfix", as an operator wo
 """
 
 import contextlib
+import grp
 import json
 import os
 import pathlib
@@ -35,6 +36,7 @@ CITIZENS = "innbygger.eksempel.example"
 AGENCY_DOMAIN = "eksempel.example"
 CLERK = f"kari.saksbehandler@{AGENCY_DOMAIN}"
 USERS = ("brevdue-milter", "brevdue-lookup", "brevdue-transport")
+SUBMIT_GROUP = "brevdue-submit"
 READY_SEC = 30
 
 # Known to the sandbox's persons (sandbox/persons.json): what the suites send to.
@@ -64,6 +66,14 @@ def free_port():
         return s.getsockname()[1]
 
 
+def group_exists(name):
+    try:
+        grp.getgrnam(name)
+        return True
+    except KeyError:
+        return False
+
+
 def make_users():
     for name in USERS:
         try:
@@ -71,6 +81,13 @@ def make_users():
         except KeyError:
             subprocess.run(["useradd", "--system", "--user-group", "--no-create-home", "--home-dir",
                             "/nonexistent", "--shell", "/usr/sbin/nologin", name], check=True)
+    # Made here and not by the set-up, whose undo would take it from a stack beside this one.
+    members = grp.getgrnam(SUBMIT_GROUP).gr_mem if group_exists(SUBMIT_GROUP) else None
+    if members is None:
+        subprocess.run(["groupadd", "--system", SUBMIT_GROUP], check=True)
+    for name in (USERS[0], USERS[2]):
+        if name not in (members or ()):
+            subprocess.run(["gpasswd", "-a", name, SUBMIT_GROUP], check=True, capture_output=True)
 
 
 class Daemon:
@@ -148,7 +165,7 @@ class Postfix:
         self.name, self.config, self.queue, self.log = name, config, queue, log
 
     def command(self, *argv, check=True, **kwargs):
-        return subprocess.run([str(a) for a in argv], check=check, text=True, errors="replace",
+        return subprocess.run([str(a) for a in argv], check=check, text=True, errors="replace", timeout=60,
                               capture_output=True, stdin=subprocess.DEVNULL if "input" not in kwargs else None,
                               **kwargs)
 
@@ -160,10 +177,19 @@ class Postfix:
         if started.returncode != 0:
             raise NotReady(f"postfix {self.name} did not start:\n{started.stderr}\n{self.tail()}")
 
+    def running(self):
+        """Looks at the master's process: "postfix status" of the front logs, and that waits for ever
+        when nobody reads the log's FIFO."""
+        try:
+            pid = int((self.queue / "pid/master.pid").read_text())
+            return pathlib.Path(f"/proc/{pid}/comm").read_text() == "master\n"
+        except (OSError, ValueError):
+            return False
+
     def stop(self):
-        self.postfix("stop", check=False)
-        wait_for(f"postfix {self.name} to stop",
-                 lambda: self.postfix("status", check=False).returncode != 0)
+        if self.running():
+            self.postfix("stop", check=False)
+        wait_for(f"postfix {self.name} to stop", lambda: not self.running())
 
     def text(self):
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
@@ -226,6 +252,7 @@ class Stack:
         self.conf = self.dir / "etc/brevdue.conf"
         self.failpoints = self.dir / "failpoints"
         self.port, self.sandbox_port = free_port(), free_port()
+        self.tmpfs = "1G"  # a limit, not a reservation
         log = self.dir / "log"
         self.front = Postfix("front", self.dir / "front/etc", self.dir / "front/queue", log / "front.log")
         self.sending = Postfix("send", self.dir / "send/etc", self.dir / "send/queue", log / "send.log")
@@ -237,6 +264,8 @@ class Stack:
         self.lookup, self.transport, self.milter = (
             Daemon(name, [self.build / f"brevdue-{name}", "-c", self.conf], log / f"{name}.log", env)
             for name in ("lookup", "transport", "milter"))
+        self.logmask = Daemon("logmask", [self.build / "brevdue", "-c", self.conf, "logmask"],
+                              log / "logmask.log")
 
     # -- making it -----------------------------------------------------------------------------
 
@@ -328,6 +357,9 @@ postfix {{
 	front-data = "{d}/front/data"
 	front-listen = "127.0.0.1:{self.port}"
 	front-log = "{self.front.log}"
+	front-certificate = "{d}/etc/smtp.pem"
+	front-key = "{d}/etc/smtp.key"
+	front-tmpfs = {self.tmpfs}
 	send-config = "{self.sending.config}"
 	send-queue = "{self.sending.queue}"
 	send-data = "{d}/send/data"
@@ -356,11 +388,17 @@ postfix {{
             if not path.exists():
                 path.write_bytes(secrets.token_bytes(32))
                 path.chmod(0o600)
+        if not (self.dir / "etc/smtp.key").exists():
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
+                            "-subj", "/CN=smtp.eksempel.example",
+                            "-addext", "subjectAltName=DNS:smtp.eksempel.example,IP:127.0.0.1",
+                            "-keyout", self.dir / "etc/smtp.key", "-out", self.dir / "etc/smtp.pem"],
+                           check=True, capture_output=True)
         self.conf.write_text(self.configuration(), encoding="utf-8")
         self.setup_postfix()
 
     def setup_postfix(self):
-        done = self.brevdue("setup", "postfix", "--yes", check=False)
+        done = self.brevdue("setup", "postfix", "--yes", "--mount", check=False)
         if done.returncode != 0:
             raise NotReady(f"brevdue setup postfix failed:\n{done.stdout}\n{done.stderr}")
 
@@ -372,6 +410,7 @@ postfix {{
         self.transport.start()
         self.sending.start()
         self.milter.start()
+        self.logmask.start()
         self.front.start()
         self.wait_smtp()
         return self
@@ -389,10 +428,17 @@ postfix {{
         for part in (self.front, self.sending):
             if part.config.exists():
                 part.stop()
-        for daemon in (self.milter, self.transport, self.lookup, self.sandbox):
+        for daemon in (self.logmask, self.milter, self.transport, self.lookup, self.sandbox):
             daemon.stop()
+        if self.own_folder:
+            # The set-up is not taken back while messages wait; what a test left behind may go.
+            for part in (self.front, self.sending):
+                for name in ("active", "corrupt", "deferred", "hold", "incoming", "maildrop"):
+                    shutil.rmtree(part.queue / name, ignore_errors=True)
         if self.conf.exists() and self.front.config.exists():
-            self.brevdue("setup", "postfix", "--undo", "--yes", check=False)
+            undone = self.brevdue("setup", "postfix", "--undo", "--yes", check=False)
+            if undone.returncode != 0:
+                raise NotReady(f"brevdue setup postfix --undo failed:\n{undone.stderr}")
         if self.own_folder:
             shutil.rmtree(self.dir, ignore_errors=True)
 
