@@ -12,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/failpoint.h"
 #include "common/json.h"
 #include "common/log.h"
 #include "sandbox/checks.h"
@@ -102,15 +103,8 @@ deliver(struct sandbox *sb, const struct submission *s, bool given_up, struct bd
 		 given_up ? "given-up"
 		 : good   ? "delivered"
 			  : "feil");
-	rc = 0;
-	if (given_up)
-		goto out;
-	if (!good)
-		rc = receipts_add(sb, message, "feil", why, e);
-	else if (s->mailbox == NULL)
-		rc = receipts_add(sb, message, "mottakskvittering", NULL, e);
-	if (good && rc == 0)
-		rc = receipts_add(sb, message, "leveringskvittering", NULL, e);
+	failpoint("sandbox.letter-kept");
+	rc = given_up ? 0 : receipts_arrival(sb, message, e);
 out:
 	package_open_clear(&open);
 	sem_post(&sb->openers);

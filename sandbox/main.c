@@ -191,7 +191,8 @@ serve(const struct options *o, struct bd_err *e)
 	sb.counts = json_object();
 	if (folder_open(o->dir, dir, e) == -1 || (sb.pki = pki_open(dir, true, e)) == NULL ||
 	    register_open(&sb, o->persons, e) == -1 || mailbox_open(&sb, e) == -1 ||
-	    receipts_open(&sb, e) == -1 || (web = web_start(&sb, o->listen, e)) == NULL)
+	    receipts_open(&sb, e) == -1 || receipts_repair(&sb, e) == -1 ||
+	    (web = web_start(&sb, o->listen, e)) == NULL)
 		goto out;
 	say_ready(&sb);
 	sigwait(&ends, &signal_number);

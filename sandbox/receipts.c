@@ -159,3 +159,39 @@ out:
 	buf_free(&jwt);
 	return rc;
 }
+
+int
+receipts_arrival(struct sandbox *sb, const json_t *message, struct bd_err *e)
+{
+	const char *failure = json_text(message, "failure");
+
+	if (failure != NULL)
+		return receipts_add(sb, message, "feil", failure, e);
+	if (receipts_fits(message, "mottakskvittering") &&
+	    receipts_add(sb, message, "mottakskvittering", NULL, e) == -1)
+		return -1;
+	return receipts_add(sb, message, "leveringskvittering", NULL, e);
+}
+
+int
+receipts_repair(struct sandbox *sb, struct bd_err *e)
+{
+	json_t *have = json_object(), *value;
+	const char *id;
+	int rc = 0;
+
+	json_object_foreach(sb->receipts, id, value)
+	    json_object_set_new(have, json_text(value, "message"), json_true());
+	json_object_foreach(sb->messages, id, value)
+	{
+		const json_t *statuses = json_object_get(value, "statuses"),
+			     *last = json_array_get(statuses, json_array_size(statuses) - 1);
+		const char *status = json_text(last, "status");
+
+		if (rc == 0 && json_object_get(have, id) == NULL && status != NULL &&
+		    strcmp(status, "SENDT") == 0)
+			rc = receipts_arrival(sb, value, e);
+	}
+	json_decref(have);
+	return rc;
+}

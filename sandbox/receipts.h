@@ -13,6 +13,10 @@ int receipts_open(struct sandbox *sb, struct bd_err *e);
  * the lock itself. */
 int receipts_add(struct sandbox *sb, const json_t *message, const char *type, const char *words,
 		 struct bd_err *e);
+/* The receipts that follow a letter's arrival: `feil`, or delivery (print: reception first). */
+int receipts_arrival(struct sandbox *sb, const json_t *message, struct bd_err *e);
+/* At start: a run that ended between keeping a letter and its receipts left it without any. */
+int receipts_repair(struct sandbox *sb, struct bd_err *e);
 /* The type exists and belongs to the message's process (spec 1.8). */
 bool receipts_fits(const json_t *message, const char *type);
 /* NULL-ended names of all types. */

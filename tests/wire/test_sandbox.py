@@ -5,6 +5,7 @@ fed is made by tests/lib/dpi.py, without brevdue's own code."""
 import concurrent.futures
 import http.client
 import json
+import os
 import signal
 import stat
 import subprocess
@@ -288,4 +289,30 @@ def test_a_restart_keeps_letters_receipts_and_ids(running, tmp_path):
     assert not list((sandbox.folder / "messages").glob(".new-*"))
     for path in (sandbox.folder / "messages").rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+    assert sandbox.stop() == 0
+
+
+def test_a_crash_between_letter_and_receipt_is_made_good(running, tmp_path):
+    points = tmp_path / "points"
+    points.write_text("sandbox.letter-kept kill\n")
+    os.environ["BREVDUE_FAILPOINT"] = str(points)
+    try:
+        sandbox = fresh(running, tmp_path / "d")
+    finally:
+        del os.environ["BREVDUE_FAILPOINT"]
+    letter = Letter(sandbox).make()
+    try:
+        letter.post()
+    except ConnectionError:
+        pass
+    else:
+        sandbox.stop()
+        pytest.skip("built without --enable-failpoints")
+    assert sandbox.process.wait(20) == -signal.SIGKILL
+    sandbox.start()
+    assert [r["type"] for r in sandbox.receipts(letter.id)] == ["leveringskvittering"]
+    refused(letter.post(), 409, "already exists")
+    sandbox.stop()
+    sandbox.start()
+    assert len(sandbox.receipts(letter.id)) == 1
     assert sandbox.stop() == 0
