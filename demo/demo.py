@@ -82,7 +82,7 @@ def swaks(stack, to, *more, tls=True, source=None, attachments=(), cc=(), messag
     argv = ["swaks", "--server", "127.0.0.1", "--port", str(stack.port), "--from", CLERK,
             "--to", ",".join([to, *cc]), "--helo", "kontor12.eksempel.example",
             "--h-From", f"Saksbehandler <{CLERK}>", "--h-To", to, "--h-Subject", SUBJECT, "--body", TEXT,
-            "--header", f"Message-ID: {message_id or '<' + os.urandom(8).hex() + '@eksempel.example>'}"]
+            "--header", f"Message-Id: {message_id or '<' + os.urandom(8).hex() + '@eksempel.example>'}"]
     if cc:
         argv += ["--header", "Cc: " + ", ".join(cc)]
     if tls:

@@ -252,11 +252,12 @@ class Stack:
         self.conf = self.dir / "etc/brevdue.conf"
         self.failpoints = self.dir / "failpoints"
         self.port, self.sandbox_port = free_port(), free_port()
+        self.port_elsewhere = free_port()  # there a client may say by XCLIENT where it comes from
         self.tmpfs = "1G"  # a limit, not a reservation
         log = self.dir / "log"
         self.front = Postfix("front", self.dir / "front/etc", self.dir / "front/queue", log / "front.log")
         self.sending = Postfix("send", self.dir / "send/etc", self.dir / "send/queue", log / "send.log")
-        self.sandbox = Sandbox(self.build / "brevdue-sandbox", self.dir / "sandbox", self.sandbox_port,
+        self.sandbox = Sandbox(self.build / "sandbox/brevdue-sandbox", self.dir / "sandbox", self.sandbox_port,
                                log / "sandbox.log")
         if persons:
             self.sandbox.argv += ["--persons", str(persons)]
@@ -304,7 +305,7 @@ domain "{CITIZENS}" {{
 }}
 
 client "fagsystem" {{
-	networks = {{ "127.0.0.1/32" }}
+	networks = {{ "127.0.0.1/32", "192.0.2.0/24" }}
 	agencies = {{ "eksempel" }}
 	{get("client")}
 }}
@@ -313,7 +314,7 @@ client "fagsystem" {{
 milter {{
 	user = "brevdue-milter"
 	socket = "{d}/front/queue/brevdue/milter"
-	reader = "{self.build}/brevdue-reader"
+	reader = "{self.build}/reader/brevdue-reader"
 	submit-seal = "{d}/send/queue/public/seal"
 	submit-mail = "{d}/send/queue/public/mail"
 	{get("milter")}
@@ -360,6 +361,7 @@ postfix {{
 	front-certificate = "{d}/etc/smtp.pem"
 	front-key = "{d}/etc/smtp.key"
 	front-tmpfs = {self.tmpfs}
+	front-services = {{ "127.0.0.1:{self.port_elsewhere} inet n - y - - smtpd -o smtpd_milters=unix:brevdue/milter -o smtpd_reject_unlisted_recipient=no -o smtpd_authorized_xclient_hosts=127.0.0.1" }}
 	send-config = "{self.sending.config}"
 	send-queue = "{self.sending.queue}"
 	send-data = "{d}/send/data"
@@ -403,6 +405,8 @@ postfix {{
             raise NotReady(f"brevdue setup postfix failed:\n{done.stdout}\n{done.stderr}")
 
     def start(self):
+        for name in ("etc", "log", "run", "db", "front", "send"):
+            (self.dir / name).mkdir(exist_ok=True)
         self.sandbox.start()
         self.make()
         self.lookup.start()
