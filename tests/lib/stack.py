@@ -257,7 +257,7 @@ class Stack:
         log = self.dir / "log"
         self.front = Postfix("front", self.dir / "front/etc", self.dir / "front/queue", log / "front.log")
         self.sending = Postfix("send", self.dir / "send/etc", self.dir / "send/queue", log / "send.log")
-        self.sandbox = Sandbox(self.build / "sandbox/brevdue-sandbox", self.dir / "sandbox", self.sandbox_port,
+        self.sandbox = Sandbox(self.build / "brevdue-sandbox", self.dir / "sandbox", self.sandbox_port,
                                log / "sandbox.log")
         if persons:
             self.sandbox.argv += ["--persons", str(persons)]
