@@ -434,17 +434,20 @@ postfix {{
                 part.stop()
         for daemon in (self.logmask, self.milter, self.transport, self.lookup, self.sandbox):
             daemon.stop()
-        if self.own_folder:
-            # The set-up is not taken back while messages wait; what a test left behind may go.
-            for part in (self.front, self.sending):
-                for name in ("active", "corrupt", "deferred", "hold", "incoming", "maildrop"):
-                    shutil.rmtree(part.queue / name, ignore_errors=True)
         if self.conf.exists() and self.front.config.exists():
-            undone = self.brevdue("setup", "postfix", "--undo", "--yes", check=False)
-            if undone.returncode != 0:
-                raise NotReady(f"brevdue setup postfix --undo failed:\n{undone.stderr}")
+            self.undo_postfix()
         if self.own_folder:
             shutil.rmtree(self.dir, ignore_errors=True)
+
+    def undo_postfix(self):
+        """Takes the set-up back; what a test or demo left in the queues goes first, for the set-up stays
+        while messages wait."""
+        for part in (self.front, self.sending):
+            for name in ("active", "corrupt", "deferred", "hold", "incoming", "maildrop"):
+                shutil.rmtree(part.queue / name, ignore_errors=True)
+        undone = self.brevdue("setup", "postfix", "--undo", "--yes", check=False)
+        if undone.returncode != 0:
+            raise NotReady(f"brevdue setup postfix --undo failed:\n{undone.stderr}")
 
     def __enter__(self):
         try:
