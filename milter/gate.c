@@ -89,6 +89,10 @@ load_agencies(struct gate *g, struct bd_err *e)
 			return bd_fail(e, BD_E_CONFIG,
 				       "agency %s: prints is not available in this version",
 				       a->conf->name);
+		if (a->conf->mixed_domains != NULL && a->conf->mixed_domains[0] != NULL)
+			return bd_fail(e, BD_E_CONFIG,
+				       "agency %s: mixed-domains is not available in this version",
+				       a->conf->name);
 		if (cert_chain_load(a->conf->certificate, &a->chain, e) == -1 ||
 		    cert_fingerprint(a->chain.leaf, fingerprint) == -1)
 			return bd_wrap(e, "agency %s", a->conf->name);

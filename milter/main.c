@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
+#include <pthread.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +90,19 @@ drain(struct gate *g)
 		log_warn("ended with %u mails unfinished", atomic_load(&g->mails));
 }
 
+/* libmilter waits for these in a thread of its own; in ours they would end the process at once. */
+static void
+leave_signals_to_libmilter(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static int
 serve(const struct conf *c, struct bd_err *e)
 {
@@ -97,6 +112,7 @@ serve(const struct conf *c, struct bd_err *e)
 
 	if (gate_load(&g, c, user, e) == -1 || open_socket(&g, user, e) == -1)
 		goto out;
+	leave_signals_to_libmilter();
 	if (privs_drop(c->milter.user, e) == -1 || gate_start(&g, e) == -1)
 		goto out;
 	log_info("ready: %s", c->milter.socket);

@@ -34,10 +34,10 @@ authorise(struct session *s, struct bd_err *e)
 	if (!policy_is_private(s->client, &s->peer, tls))
 		return bd_fail(e, BD_E_NO_TLS, "client %s: no TLS 1.2 or later", s->client->name);
 	if (*sender == '\0') {
-		if (s->client->reports_to == NULL)
+		sender = s->client->reports_to; /* who answers for it, also in the sender table */
+		if (sender == NULL)
 			return bd_fail(e, BD_E_NO_REPORTS,
 				       "client %s: null sender and no reports-to", s->client->name);
-		sender = s->client->reports_to; /* who answers for it, also in the sender table */
 	}
 	if (policy_agency(c, s->client, how, sender, NULL, &s->agency, &s->sender, e) == -1)
 		return -1;

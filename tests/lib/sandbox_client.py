@@ -30,8 +30,9 @@ class Sandbox:
 
     def __init__(self, folder, *options):
         build = pathlib.Path(os.environ.get("BREVDUE_BUILD", ROOT / "build")).resolve()
-        self.program = build / "brevdue-sandbox"
-        if not self.program.exists():
+        self.program = next((p for p in (build / "sandbox/brevdue-sandbox", build / "brevdue-sandbox")
+                             if p.exists()), None)
+        if self.program is None:
             pytest.skip("brevdue-sandbox is not built (BREVDUE_BUILD)")
         self.folder, self.options, self.port = pathlib.Path(folder), options, 0
         self.parties = {}
