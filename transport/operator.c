@@ -52,16 +52,10 @@ static int
 on_letter(void *arg, const char *letter_id, const struct view *v)
 {
 	struct answering *a = arg;
-	json_t *line;
-	int rc;
 
 	if (a->state != NULL && strcmp(a->state, view_state_name(v->state)) != 0)
 		return 0;
-	if ((line = view_json(letter_id, v)) == NULL)
-		return 1;
-	rc = a->reply(a->conn, line) == -1 ? 1 : 0;
-	json_decref(line);
-	return rc;
+	return a->reply(a->conn, view_json(letter_id, v)) == -1 ? 1 : 0;
 }
 
 static int
@@ -80,16 +74,13 @@ on_event(void *arg, const json_t *event)
 {
 	struct answering *a = arg;
 	json_t *line = json_deep_copy(event);
-	int rc = 1;
 
 	if (line == NULL)
-		return rc;
+		return 1;
 	time_set(line, "time", json_integer_value(json_object_get(event, "t")));
 	json_object_del(line, "t");
 	json_object_del(line, "v");
-	rc = a->reply(a->conn, line) == -1 ? 1 : 0;
-	json_decref(line);
-	return rc;
+	return a->reply(a->conn, line) == -1 ? 1 : 0;
 }
 
 static int
