@@ -21,6 +21,9 @@
 /* base64 of the largest package in lines of 76, and room for headers and control record */
 #define MESSAGE_MAX_BYTES(package) ((package) / 57 * 78 + ((size_t)512 << 10))
 
+/* A new driver is a file and a line here. */
+static const struct driver_ops *const drivers[] = { &driver_dpi, &driver_null };
+
 struct transport {
 	const struct conf *conf;
 	struct procs *procs;
@@ -113,6 +116,15 @@ on_sent(void *arg, const char *letter_id, unsigned generation)
 	poller_add(t->poller, letter_id, generation);
 }
 
+static const struct driver_ops *
+driver_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
+		if (strcmp(drivers[i]->name, name) == 0)
+			return drivers[i];
+	return NULL;
+}
+
 static int
 delivery_begin(struct transport *t, struct bd_err *e)
 {
@@ -122,7 +134,9 @@ delivery_begin(struct transport *t, struct bd_err *e)
 
 	d->conf = c;
 	d->keys = &t->keys;
-	d->driver = strcmp(c->transport.driver, "null") == 0 ? &driver_null : &driver_dpi;
+	if ((d->driver = driver_find(c->transport.driver)) == NULL)
+		return bd_fail(e, BD_E_CONFIG, "transport.driver: there is no driver %s",
+			       c->transport.driver);
 	d->sent = on_sent;
 	d->sent_arg = t;
 	if ((d->claims = claims_new()) == NULL)
