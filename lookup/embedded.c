@@ -149,7 +149,7 @@ embedded_empty(struct kv *kv, uint32_t generation, struct bd_err *e)
 		struct emptying m = { .kv = kv, .table = both[i] };
 
 		do
-			if (kv_transact(kv, empty_some, &m, e) == -1)
+			if (kv_transact_lazy(kv, empty_some, &m, e) == -1)
 				return -1;
 		while (m.rows == EMPTY_ROWS);
 	}

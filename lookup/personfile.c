@@ -133,32 +133,52 @@ broken(struct bd_err *e, const char *words)
 	return PERSONFILE_BROKEN;
 }
 
+struct nesting {
+	int depth;
+	bool in_string, escaped;
+};
+
+/* How many of the bytes belong to the object begun: all of them, or up to its last brace. Counts
+ * lines. */
+static size_t
+object_extent(struct nesting *n, const unsigned char *p, size_t len, unsigned *line)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = p[i];
+
+		if (c == '\n')
+			(*line)++;
+		if (n->escaped)
+			n->escaped = false;
+		else if (n->in_string && c == '\\')
+			n->escaped = true;
+		else if (c == '"')
+			n->in_string = !n->in_string;
+		else if (!n->in_string && (c == '{' || c == '['))
+			n->depth++;
+		else if (!n->in_string && (c == '}' || c == ']') && --n->depth == 0)
+			return i + 1;
+	}
+	return len;
+}
+
 /* Copies one object, braces balanced outside strings, into f->text. */
 static enum personfile_result
 object_read(struct personfile *f, struct bd_err *e)
 {
-	int depth = 0;
-	bool in_string = false, escaped = false;
+	struct nesting nesting = { 0 };
 
 	buf_clear(&f->text);
 	do {
-		int c = personfile_take(f);
+		size_t len;
 
-		if (c == PERSONFILE_EOF)
+		if (personfile_peek(f) == PERSONFILE_EOF)
 			return broken(e, "the file ends inside a person");
-		if (buf_addc(&f->text, (char)c) == -1)
+		len = object_extent(&nesting, f->block + f->at, f->len - f->at, &f->line);
+		if (buf_add(&f->text, f->block + f->at, len) == -1)
 			return broken(e, "a person of more than 256 kB");
-		if (escaped)
-			escaped = false;
-		else if (in_string && c == '\\')
-			escaped = true;
-		else if (c == '"')
-			in_string = !in_string;
-		else if (!in_string && (c == '{' || c == '['))
-			depth++;
-		else if (!in_string && (c == '}' || c == ']'))
-			depth--;
-	} while (depth > 0);
+		f->at += len;
+	} while (nesting.depth > 0);
 	return PERSONFILE_PERSON;
 }
 

@@ -39,6 +39,12 @@ void kv_close(struct kv **kv);
 int kv_transact(struct kv *kv, int (*body)(struct kv_txn *t, void *arg, struct bd_err *e),
 		void *arg, struct bd_err *e);
 
+/* As kv_transact, but does not wait for the disk: what it commits is whole or not there after a
+ * crash, and certainly there after the next kv_transact or kv_checkpoint. For bulk work that can be
+ * done again, never for letter state. */
+int kv_transact_lazy(struct kv *kv, int (*body)(struct kv_txn *t, void *arg, struct bd_err *e),
+		     void *arg, struct bd_err *e);
+
 /* txn may be NULL in kv_get: a read of its own. value is cleared first. */
 enum kv_result kv_get(struct kv *kv, struct kv_txn *t, const char *table, const void *key,
 		      size_t key_len, struct buf *value, struct bd_err *e);

@@ -376,7 +376,7 @@ has_space(const struct kv *kv, struct bd_err *e)
 /* 0 committed, 1 deadlocked, -1 failed. */
 static int
 transact_once(struct kv *kv, int (*body)(struct kv_txn *t, void *arg, struct bd_err *e), void *arg,
-	      struct bd_err *e)
+	      u_int32_t flags, struct bd_err *e)
 {
 	struct kv_txn t = { .kv = kv };
 	int error, rc;
@@ -390,7 +390,7 @@ transact_once(struct kv *kv, int (*body)(struct kv_txn *t, void *arg, struct bd_
 			kv_bdb_fail(kv, error, e, "aborting");
 		return t.deadlocked ? 1 : -1;
 	}
-	if ((error = t.txn->commit(t.txn, 0)) != 0) {
+	if ((error = t.txn->commit(t.txn, flags)) != 0) {
 		if (kv_bdb_is_deadlock(error))
 			return 1;
 		return kv_bdb_fail(kv, error, e, "committing");
@@ -398,9 +398,9 @@ transact_once(struct kv *kv, int (*body)(struct kv_txn *t, void *arg, struct bd_
 	return 0;
 }
 
-int
-kv_transact(struct kv *kv, int (*body)(struct kv_txn *t, void *arg, struct bd_err *e), void *arg,
-	    struct bd_err *e)
+static int
+transact(struct kv *kv, int (*body)(struct kv_txn *t, void *arg, struct bd_err *e), void *arg,
+	 u_int32_t flags, struct bd_err *e)
 {
 	int64_t until = clock_ms() + TRANSACT_MS;
 	int attempt;
@@ -408,11 +408,25 @@ kv_transact(struct kv *kv, int (*body)(struct kv_txn *t, void *arg, struct bd_er
 	if (has_space(kv, e) == -1)
 		return -1;
 	for (attempt = 0; attempt < KV_ATTEMPTS && clock_ms() < until; attempt++) {
-		int rc = transact_once(kv, body, arg, e);
+		int rc = transact_once(kv, body, arg, flags, e);
 
 		if (rc != 1)
 			return rc;
 		kv_bdb_pause(attempt);
 	}
 	return bd_fail(e, BD_E_BUSY, "database: %d attempts ended in a deadlock", attempt);
+}
+
+int
+kv_transact(struct kv *kv, int (*body)(struct kv_txn *t, void *arg, struct bd_err *e), void *arg,
+	    struct bd_err *e)
+{
+	return transact(kv, body, arg, 0, e);
+}
+
+int
+kv_transact_lazy(struct kv *kv, int (*body)(struct kv_txn *t, void *arg, struct bd_err *e),
+		 void *arg, struct bd_err *e)
+{
+	return transact(kv, body, arg, DB_TXN_NOSYNC, e);
 }

@@ -164,6 +164,23 @@ test_add_and_delete(void **state)
 }
 
 static void
+test_lazy_commits_last_with_the_next(void **state)
+{
+	struct kv *kv = open_kv();
+	struct item items[] = { { "one", "lazy", 4, "1", 1, false }, { 0 } };
+	struct bd_err e = { 0 };
+
+	(void)state;
+	assert_int_equal(kv_transact_lazy(kv, put_items, items, &e), 0);
+	assert_true(has(kv, "one", "lazy", "1", 1));
+	put(kv, "two", "synced", "1", 1);
+	kv_close(&kv);
+	kv = open_kv();
+	assert_true(has(kv, "one", "lazy", "1", 1));
+	kv_close(&kv);
+}
+
+static void
 test_failed_body_leaves_nothing(void **state)
 {
 	struct kv *kv = open_kv();
@@ -681,6 +698,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_values_come_back),
 		T(test_add_and_delete),
+		T(test_lazy_commits_last_with_the_next),
 		T(test_failed_body_leaves_nothing),
 		T(test_scans),
 		T(test_scan_over_many_batches),
