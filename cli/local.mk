@@ -1,6 +1,8 @@
 # cli: the operator's command; one file per subcommand, main.c holds the table
 noinst_LIBRARIES += cli/libcli.a
 cli_libcli_a_SOURCES = \
+	cli/check.c cli/check.h \
+	cli/check_postfix.c cli/check_system.c \
 	cli/cli.c cli/cli.h \
 	cli/commands.h \
 	cli/instance.c cli/instance.h cli/instance_private.h \
@@ -9,6 +11,7 @@ cli_libcli_a_SOURCES = \
 	cli/lookup.c \
 	cli/logmask.c \
 	cli/mask.c cli/mask.h \
+	cli/open.c \
 	cli/plan.c cli/plan.h cli/plan_private.h \
 	cli/plan_undo.c \
 	cli/registry.c \

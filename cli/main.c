@@ -17,10 +17,12 @@ static int cmd_help(struct cli *cli, int argc, char **argv);
 
 static const struct cli_command commands[] = {
 	{ "setup", "makes the Postfix instances, makes keys", cmd_setup },
+	{ "check", "says what is wrong with configuration, keys and Postfix", cmd_check },
 	{ "registry", "the embedded register: import, list, show, remove", cmd_registry },
 	{ "lookup", "how a letter to a person would go, and why", cmd_lookup },
 	{ "letter", "the events of a letter; release lets a parked one go", cmd_letter },
 	{ "letters", "the letters the transport knows, and their states", cmd_letters },
+	{ "open", "opens a sealed message", cmd_open },
 	{ "logmask", "keeps persons out of the front instance's log", cmd_logmask },
 	{ "help", "this list", cmd_help },
 };
