@@ -64,24 +64,26 @@ attempt_log(const struct work *w, const struct lmtp_reply *reply, const struct b
 		log_info("%s", line);
 }
 
+/* error is the kind, never the cause: that is for the log. */
 static json_t *
-outcome_data(const struct work *w)
+outcome_data(const struct work *w, const char *error)
 {
-	return json_pack("{s:i, s:i, s:b, s:s*, s:s*, s:I}", "gen", (int)w->attempt.generation,
-			 "code", w->note.code, "duplicate", w->note.duplicate, "reason",
-			 w->note.reason[0] != '\0' ? w->note.reason : NULL, "status",
-			 w->note.status[0] != '\0' ? w->note.status : NULL, "ms",
+	return json_pack("{s:i, s:i, s:b, s:s*, s:s*, s:s*, s:I}", "gen",
+			 (int)w->attempt.generation, "code", w->note.code, "duplicate",
+			 w->note.duplicate, "reason",
+			 w->note.reason[0] != '\0' ? w->note.reason : NULL, "error", error,
+			 "status", w->note.status[0] != '\0' ? w->note.status : NULL, "ms",
 			 (json_int_t)(clock_ms() - w->began_ms));
 }
 
 /* Stores the outcome. When that fails the letter's intent stays open, so the next attempt asks. */
 static int
-outcome_store(struct work *w, const char *kind, struct bd_err *e)
+outcome_store(struct work *w, const char *kind, const char *error, struct bd_err *e)
 {
 	struct bd_err failed = { 0 };
 
-	if (records_add(w->d->records, w->control->letter_id, kind, outcome_data(w), &failed) ==
-	    0) {
+	if (records_add(w->d->records, w->control->letter_id, kind, outcome_data(w, error),
+			&failed) == 0) {
 		failpoint("transport.after-outcome");
 		return 0;
 	}
@@ -95,7 +97,7 @@ end_sent(struct work *w, const char *result, struct lmtp_reply *reply, struct bd
 {
 	w->result = result;
 	e->cause[0] = '\0';
-	if (outcome_store(w, "sent", e) == -1) {
+	if (outcome_store(w, "sent", NULL, e) == -1) {
 		reply_error(w->d, e, reply);
 		return;
 	}
@@ -108,7 +110,7 @@ static void
 end_failed(struct work *w, struct lmtp_reply *reply, struct bd_err *e)
 {
 	w->result = "failed";
-	if (outcome_store(w, "failed", e) == -1)
+	if (outcome_store(w, "failed", NULL, e) == -1)
 		reply_error(w->d, e, reply);
 	else
 		lmtp_reply_set(reply, 250, "2.0.0 letter cannot be sent, recorded");
@@ -120,7 +122,7 @@ end_temporary(struct work *w, const char *kind, struct lmtp_reply *reply, struct
 {
 	w->result = kind;
 	w->alarm = w->alarm || e->kind == BD_E_CONFIG;
-	outcome_store(w, kind, e);
+	outcome_store(w, kind, bd_kind_name(e->kind), e);
 	reply_error(w->d, e, reply);
 }
 

@@ -429,6 +429,7 @@ def test_access_point_down_is_certainly_not_sent(own):
     code, text = t.deliver(lid, message)
     assert code == 451 and text.startswith("4.4.1")
     assert t.kinds(lid) == ["queued", "intent", "later"]
+    assert t.events(lid)[-1]["error"] == "AWAY"
 
 
 def test_given_up_later_ends_the_letter(t):
