@@ -1,2 +1,2 @@
 # docs
-EXTRA_DIST += docs/sandbox.md
+EXTRA_DIST += docs/sandbox.md docs/register.md

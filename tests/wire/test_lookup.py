@@ -278,7 +278,7 @@ def test_nothing_personal_in_the_log(lookup):
     client.ask(KARI, KARI)
     client.ask("decision", f"{KARI}/important:{KARI}")
     client.send(KARI.encode() + b"\n")
-    assert client.ask("person", KARI) is None
+    assert client.answer() is None
     lookup.brevdue("registry", "show", KARI)
     lookup.brevdue("lookup", KARI)
     text = lookup.text()
@@ -299,8 +299,9 @@ def test_nothing_personal_in_the_log(lookup):
 ])
 def test_broken_netstrings_end_the_connection_only(lookup, sent):
     client, other = lookup.connect(), lookup.connect()
-    client.send(sent)
-    client.socket.shutdown(socket.SHUT_WR)
+    with contextlib.suppress(OSError):  # it may be closed before all is sent
+        client.send(sent)
+        client.socket.shutdown(socket.SHUT_WR)
     assert client.answer() is None
     assert other.ask("person", KARI).startswith("OK ")
 
@@ -322,7 +323,7 @@ def test_slow_clients_do_not_hold_others(lookup):
     deaf = lookup.connect()
     key = f'persons {json.dumps({"ids": [KARI] * 1000, "purpose": "x"})}'.encode()
     deaf.socket.settimeout(0.5)
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError):  # nobody takes more
         for _ in range(100):
             deaf.send(b"%d:%s," % (len(key), key))
     started = time.monotonic()
