@@ -24,6 +24,7 @@ struct conf_sender { /* sender "clerk@agency.example" or "@agency.example": who 
 	char *pattern;
 	bool important; /* kinds = {"important", "service"} */
 	bool service;
+	unsigned per_hour; /* per-hour: letters, all of the line's senders together; 0: any */
 };
 
 struct conf_agency { /* agency "name" { ... }; the name is the signer's key label */

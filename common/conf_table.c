@@ -117,6 +117,8 @@ const struct conf_row conf_rows[] = {
 
 	ROW(CONF_SENDER, "kinds", CONF_KINDS, 0, "important, service",
 	    "kinds of letters the sender may send"),
+	RANGE(CONF_SENDER, "per-hour", CONF_NUMBER, offsetof(struct conf_sender, per_hour), "0", 0,
+	      10000000, "letters an hour that it may send; 0 is any number"),
 
 	WORDS(CONF_DOMAIN, "kind", CONF_CHOICE, D(kind), "important", "important|service",
 	      "what its letters are when nothing else is said"),

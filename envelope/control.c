@@ -49,6 +49,8 @@ static const struct text_member record_texts[] = {
 	RECORD_TEXT(envid, false),
 	RECORD_TEXT(ret, false),
 	RECORD_TEXT(notify, false),
+	RECORD_TEXT(recipient, false),
+	RECORD_TEXT(orcpt, false),
 	RECORD_TEXT(message_id, false),
 	RECORD_TEXT(front_queue_id, false),
 	{ NULL, 0, false },

@@ -76,7 +76,8 @@ struct control_record {
 	/* for reports */
 	char *mail_from; /* "" for the null sender */
 	char *reports_to;
-	char *envid, *ret, *notify;
+	char *envid, *ret, *notify; /* as given in MAIL and RCPT: envid is xtext (RFC 3461) */
+	char *recipient, *orcpt;    /* the address of RCPT, and its ORCPT ("rfc822;" and xtext) */
 	char *message_id;
 	bool wants_delivery;
 	char *front_queue_id;

@@ -167,6 +167,8 @@ gate_load(struct gate *g, const struct conf *c, const char *user, struct bd_err 
 	*g = (struct gate){ .conf = c, .ops = &gate_real_ops };
 	g->memory.limit = c->milter.memory;
 	poison_init(&g->poison);
+	if (rate_init(&g->rate, c, e) == -1)
+		return -1;
 	/* The children start first, before any secret is in this process for them to inherit. */
 	if (start_children(g, user, e) == -1 || load_agencies(g, e) == -1 || load_keys(g, e) == -1)
 		return -1;
@@ -200,6 +202,7 @@ gate_clear(struct gate *g)
 	workers_free(&g->workers);
 	signer_free(&g->signer);
 	procs_stop(&g->procs);
+	rate_clear(&g->rate);
 	seal_keys_clear(&g->seal_keys);
 	X509_STORE_free(g->roots);
 	g->roots = NULL;

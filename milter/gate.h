@@ -25,6 +25,7 @@
 #include "lookup/person.h"
 #include "milter/memory.h"
 #include "milter/poison.h"
+#include "milter/rate.h"
 #include "milter/submit.h"
 
 #define GATE_SECRET_BYTES 32
@@ -67,6 +68,7 @@ struct gate {
 	struct submit_pool *seal_pool, *mail_pool; /* mail_pool only for ordinary = resubmit */
 	struct memory memory;
 	struct poison poison;
+	struct rate rate;
 	atomic_uint mails; /* between MAIL and its end: what shutting down waits for */
 	void *ops_arg;     /* for tests' own functions */
 };

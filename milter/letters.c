@@ -278,6 +278,8 @@ make_record(const struct letters_mail *mail, size_t n, const struct options *o, 
 	copy(&c->envid, m->envid, &failed);
 	copy(&c->ret, m->ret, &failed);
 	copy(&c->notify, r->notify, &failed);
+	copy(&c->recipient, r->address, &failed);
+	copy(&c->orcpt, r->orcpt, &failed);
 	copy(&c->message_id, id, &failed);
 	c->wants_delivery = l->wants_delivery;
 	copy(&c->front_queue_id, m->queue_id[0] != '\0' ? m->queue_id : NULL, &failed);

@@ -10,6 +10,7 @@ milter_libmilterd_a_SOURCES = \
 	milter/ordinary.c milter/ordinary.h \
 	milter/poison.c milter/poison.h \
 	milter/policy.c milter/policy.h \
+	milter/rate.c milter/rate.h \
 	milter/reply.c milter/reply.h \
 	milter/session.c milter/session.h milter/session_private.h \
 	milter/session_letters.c \

@@ -231,6 +231,10 @@ out:
 static int
 send_all(struct job *j, const struct letters_mail *mail)
 {
+	struct session *s = j->s;
+
+	if (rate_take(&s->g->rate, s->sender, j->letters.count, clock_ms(), &j->e) == -1)
+		return -1;
 	for (size_t n = 0; n < j->letters.count; n++) {
 		if (n > 0)
 			failpoint("milter.between-submissions");
@@ -238,6 +242,7 @@ send_all(struct job *j, const struct letters_mail *mail)
 			continue;
 		if (bd_kind_code(j->e.kind) / 100 != 4)
 			j->e.kind = BD_E_QUEUE; /* promise 2: some may be queued by now */
+		rate_give(&s->g->rate, s->sender, j->letters.count - n);
 		for (size_t i = n; i < j->letters.count; i++)
 			log_letter(j, &j->letters.planned[i], "-", "deferred",
 				   bd_kind_status(j->e.kind));

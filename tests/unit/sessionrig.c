@@ -403,6 +403,7 @@ rig_new(void)
 {
 	struct rig *r = calloc(1, sizeof(*r));
 	static const struct seal_key key = { .key = { 7 } };
+	struct bd_err e = { 0 };
 
 	assert_non_null(r);
 	the_rig = r;
@@ -417,6 +418,7 @@ rig_new(void)
 	r->gate.ops_arg = r;
 	r->gate.memory.limit = r->conf.milter.memory;
 	poison_init(&r->gate.poison);
+	assert_int_equal(rate_init(&r->gate.rate, &r->conf, &e), 0);
 	memset(r->gate.secret, 5, sizeof(r->gate.secret));
 	r->gate.agencies = calloc(1, sizeof(*r->gate.agencies));
 	r->gate.agencies[0].conf = &r->conf.agencies[0];
@@ -450,6 +452,7 @@ rig_free(struct rig **rp)
 	X509_STORE_free(r->gate.roots);
 	cert_chain_clear(&r->gate.agencies[0].chain);
 	free(r->gate.agencies);
+	rate_clear(&r->gate.rate);
 	free(r);
 	*rp = NULL;
 }
@@ -482,7 +485,8 @@ enum verdict
 rig_rcpt(struct rig *r, const char *to)
 {
 	char address[256], notify[] = "NOTIFY=SUCCESS,FAILURE";
-	char *argv[] = { address, notify, NULL };
+	char orcpt[] = "ORCPT=rfc822;x@y.example";
+	char *argv[] = { address, notify, orcpt, NULL };
 
 	snprintf(address, sizeof(address), "%s", to);
 	return session_rcpt(r->s, argv);

@@ -17,6 +17,7 @@
 #include "milter/options.h"
 #include "milter/poison.h"
 #include "milter/policy.h"
+#include "milter/rate.h"
 #include "milter/reply.h"
 
 #define S(text) ((char[]){ text })
@@ -625,6 +626,36 @@ test_poison(void **state)
 	}
 }
 
+static void
+test_rate(void **state)
+{
+	static char all[] = "@a.example", one[] = "b@a.example";
+	struct conf_sender lines[] = { { .pattern = all, .per_hour = 10 }, { .pattern = one } };
+	struct conf_agency agency = { .senders = lines, .sender_count = 2 };
+	struct conf c = { .agencies = &agency, .agency_count = 1 };
+	struct bd_err e = { 0 };
+	struct rate r;
+	int64_t now = 1000000, hour = 3600000;
+
+	(void)state;
+	assert_int_equal(rate_init(&r, &c, &e), 0);
+	assert_int_equal(rate_take(&r, &lines[0], 7, now, &e), 0);
+	assert_int_equal(rate_take(&r, &lines[0], 4, now, &e), -1);
+	assert_int_equal(e.kind, BD_E_RATE);
+	assert_int_equal(rate_take(&r, &lines[0], 3, now, &e), 0);
+	assert_int_equal(rate_take(&r, &lines[0], 1, now + 1, &e), -1);
+	assert_int_equal(rate_take(&r, &lines[0], 1, now + hour / 10 + 1, &e), 0);
+	rate_give(&r, &lines[0], 1);
+	assert_int_equal(rate_take(&r, &lines[0], 1, now + hour / 10 + 2, &e), 0);
+	/* more than an hour's letters at once: from a full bucket, then long nothing */
+	assert_int_equal(rate_take(&r, &lines[0], 30, now + hour, &e), -1);
+	assert_int_equal(rate_take(&r, &lines[0], 30, now + 3 * hour, &e), 0);
+	assert_int_equal(rate_take(&r, &lines[0], 1, now + 5 * hour, &e), -1);
+	assert_int_equal(rate_take(&r, &lines[0], 1, now + 6 * hour, &e), 0);
+	assert_int_equal(rate_take(&r, &lines[1], 1000000, now, &e), 0); /* no limit */
+	rate_clear(&r);
+}
+
 int
 main(void)
 {
@@ -645,6 +676,7 @@ main(void)
 		cmocka_unit_test(test_same_person_twice),
 		cmocka_unit_test(test_memory_account),
 		cmocka_unit_test(test_poison),
+		cmocka_unit_test(test_rate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,7 +95,8 @@ test_resubmit(void **state)
 			    "MAIL FROM:<ola@etat.example> SIZE=300 BODY=8BITMIME SMTPUTF8");
 	assert_string_equal(m->lines[1],
 			    "RCPT TO:<a@b.example> NOTIFY=NEVER ORCPT=rfc822;x@b.example");
-	assert_string_equal(m->lines[2], "RCPT TO:<c@d.example> NOTIFY=SUCCESS,FAILURE");
+	assert_string_equal(
+	    m->lines[2], "RCPT TO:<c@d.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;x@y.example");
 	assert_int_equal(strncmp(m->content, "Received: from pc (pc.etat.example [10.0.0.1])", 45),
 			 0);
 	assert_non_null(strstr(m->content, "with ESMTPSA id 4B;"));

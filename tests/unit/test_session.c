@@ -71,6 +71,9 @@ test_letter_goes_out_sealed(void **state)
 	assert_string_equal(c->ret, "HDRS");
 	assert_string_equal(c->notify, "SUCCESS,FAILURE");
 	assert_string_equal(c->front_queue_id, "4FRONT1");
+	snprintf(to, sizeof(to), "%s@" RIG_DOMAIN, r->people[0]);
+	assert_string_equal(c->recipient, to);
+	assert_string_equal(c->orcpt, "rfc822;x@y.example");
 	assert_string_equal(c->addressees[0].national_id, r->people[0]);
 	assert_string_equal(c->addressees[0].notice_email, "a@privat.example");
 	assert_int_equal(c->repeat_count, 2);
@@ -454,6 +457,26 @@ test_kth_submission_fails(void **state)
 }
 
 static void
+test_hourly_limit(void **state)
+{
+	struct rig *r = *state;
+	struct bd_err e = { 0 };
+
+	r->conf.agencies[0].senders[0].per_hour = 2;
+	rate_clear(&r->gate.rate);
+	assert_int_equal(rate_init(&r->gate.rate, &r->conf, &e), 0);
+	r->submit_fails_at = 1;
+	assert_int_equal(rig_letter(r, 0), VERDICT_TEMPFAIL); /* not sent, not counted */
+	r->submit_fails_at = 0;
+	assert_int_equal(rig_letter(r, 0), VERDICT_DISCARD);
+	assert_int_equal(rig_letter(r, 1), VERDICT_DISCARD);
+	assert_int_equal(rig_letter(r, 2), VERDICT_TEMPFAIL);
+	assert_reply(r, 451, "4.7.0");
+	assert_int_equal(r->submitted_count, 2);
+	r->conf.agencies[0].senders[0].per_hour = 0;
+}
+
+static void
 test_levels_and_options(void **state)
 {
 	struct rig *r = *state;
@@ -607,6 +630,7 @@ main(void)
 		SESSION_TEST(test_mail_refused),
 		SESSION_TEST(test_third_death_of_a_reader),
 		SESSION_TEST(test_kth_submission_fails),
+		SESSION_TEST(test_hourly_limit),
 		SESSION_TEST(test_levels_and_options),
 		SESSION_TEST(test_headers_that_do_not_fit),
 		SESSION_TEST(test_size_and_work_limits),
