@@ -64,25 +64,25 @@ attempt_log(const struct work *w, const struct lmtp_reply *reply, const struct b
 		log_info("%s", line);
 }
 
-/* error is the kind, never the cause: that is for the log. */
+/* why is the kind of an error, never its cause: that is for the log. */
 static json_t *
-outcome_data(const struct work *w, const char *error)
+outcome_data(const struct work *w, const char *why)
 {
 	return json_pack("{s:i, s:i, s:b, s:s*, s:s*, s:s*, s:I}", "gen",
 			 (int)w->attempt.generation, "code", w->note.code, "duplicate",
 			 w->note.duplicate, "reason",
-			 w->note.reason[0] != '\0' ? w->note.reason : NULL, "error", error,
-			 "status", w->note.status[0] != '\0' ? w->note.status : NULL, "ms",
+			 w->note.reason[0] != '\0' ? w->note.reason : NULL, "why", why, "status",
+			 w->note.status[0] != '\0' ? w->note.status : NULL, "ms",
 			 (json_int_t)(clock_ms() - w->began_ms));
 }
 
 /* Stores the outcome. When that fails the letter's intent stays open, so the next attempt asks. */
 static int
-outcome_store(struct work *w, const char *kind, const char *error, struct bd_err *e)
+outcome_store(struct work *w, const char *kind, const char *why, struct bd_err *e)
 {
 	struct bd_err failed = { 0 };
 
-	if (records_add(w->d->records, w->control->letter_id, kind, outcome_data(w, error),
+	if (records_add(w->d->records, w->control->letter_id, kind, outcome_data(w, why),
 			&failed) == 0) {
 		failpoint("transport.after-outcome");
 		return 0;

@@ -429,7 +429,7 @@ def test_access_point_down_is_certainly_not_sent(own):
     code, text = t.deliver(lid, message)
     assert code == 451 and text.startswith("4.4.1")
     assert t.kinds(lid) == ["queued", "intent", "later"]
-    assert t.events(lid)[-1]["error"] == "AWAY"
+    assert t.events(lid)[-1]["why"] == "AWAY"
 
 
 def test_given_up_later_ends_the_letter(t):
@@ -677,6 +677,11 @@ def test_operator_commands(t):
     assert lid in run("letters", "sent").stdout and lid not in run("letters", "failed").stdout
     shown = run("letter", lid)
     assert shown.returncode == 0 and re.search(r"intent .*instance=", shown.stdout)
+    t.point.answers.append(Answer(429))
+    held = t.letter_id()
+    assert t.deliver(held, t.message(held))[0] == 451
+    shown = run("letter", held)
+    assert shown.returncode == 0 and re.search(r"later .*why=AWAY", shown.stdout), shown
     gone = run("letter", t.letter_id())
     assert gone.returncode == 1 and "no such letter" in gone.stderr
     assert t.log_lines("control: user", lid)
