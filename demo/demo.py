@@ -77,16 +77,19 @@ def check(holds, text):
         raise Failed(text)
 
 
-def swaks(stack, to, *more, tls=True, source=None, attachments=(), cc=(), message_id=None):
-    """Runs the stock client swaks; returns (exit status, the SMTP dialogue after EHLO)."""
-    argv = ["swaks", "--server", "127.0.0.1", "--port", str(stack.port), "--from", CLERK,
+def swaks(stack, to, *more, tls=True, source=None, address=None, attachments=(), cc=(), message_id=None):
+    """Runs the stock client swaks; returns (exit status, the SMTP dialogue after EHLO). address: says by
+    XCLIENT that it comes from there, on the listener of the demo that allows it."""
+    argv = ["swaks", "--server", "127.0.0.1", "--port", str(stack.port_elsewhere if address else stack.port), "--from", CLERK,
             "--to", ",".join([to, *cc]), "--helo", "kontor12.eksempel.example",
             "--h-From", f"Saksbehandler <{CLERK}>", "--h-To", to, "--h-Subject", SUBJECT, "--body", TEXT,
-            "--header", f"Message-ID: {message_id or '<' + os.urandom(8).hex() + '@eksempel.example>'}"]
+            "--header", f"Message-Id: {message_id or '<' + os.urandom(8).hex() + '@eksempel.example>'}"]
     if cc:
         argv += ["--header", "Cc: " + ", ".join(cc)]
     if tls:
         argv += ["--tls"]
+    if address:
+        argv += ["--xclient", f"NAME=kontor12.eksempel.example ADDR={address}"]
     if source:
         argv += ["--local-interface", source]
     for path, kind in attachments:
@@ -116,10 +119,11 @@ def short(dialogue):
 
 
 def show_processes(stack):
-    out = subprocess.run(["ps", "-o", "user:18,pid,args", "-C",
-                          "brevdue-milter,brevdue-lookup,brevdue-transport,brevdue-reader,brevdue-sandbox"],
-                         capture_output=True, text=True, check=False).stdout
-    evidence(re.sub(r"\S*/(brevdue-\w+)", r"\1", out))
+    daemons = (stack.milter, stack.lookup, stack.transport, stack.logmask, stack.sandbox)
+    pids = [str(pid) for d in daemons for pid in (d.process.pid, *d.children())]
+    out = subprocess.run(["ps", "-o", "user:18,pid,args", "-p", ",".join(pids)], capture_output=True, text=True,
+                         check=False).stdout
+    evidence(re.sub(r"\S*/(brevdue[\w-]*) ", r"\1 ", out))
     print()
     for part in (stack.front, stack.sending):
         kind = subprocess.run(["stat", "-f", "-c", "%T", str(part.queue)], capture_output=True, text=True,
@@ -204,7 +208,8 @@ def play_refusals(stack):
     refusal(stack, "a", "a mistyped national number", "550 5.1.3", citizen(mistyped))
     refusal(stack, "b", "a client that may not send for any agency (another address)", "550 5.7.1", citizen(),
             source="127.0.0.2")
-    refusal(stack, "c", "no TLS", "550 5.7.10", citizen(), tls=False)
+    refusal(stack, "c", "no TLS, from an office network (loopback may do without)", "550 5.7.10", citizen(),
+            tls=False, address="192.0.2.7")
     refusal(stack, "d", "an outsider in Cc", "550 5.7.1", citizen(), cc=("kari.nordmann@privat.example",))
     before = len(stack.letters())
     message_id = "<register-down@eksempel.example>"
@@ -234,7 +239,7 @@ def say_how_to_use(stack):
 def keep_state(stack):
     STATE.write_text(json.dumps({
         "folder": str(stack.dir), "port": stack.port, "sandbox_port": stack.sandbox_port,
-        "pids": [d.process.pid for d in (stack.milter, stack.transport, stack.lookup, stack.sandbox)]}))
+        "pids": [d.process.pid for d in (stack.milter, stack.transport, stack.lookup, stack.sandbox, stack.logmask)]}))
 
 
 def stop_kept(build):
@@ -252,7 +257,7 @@ def stop_kept(build):
         except ProcessLookupError:
             continue
         wait_for(f"process {pid} to end", lambda pid=pid: not pathlib.Path(f"/proc/{pid}").exists())
-    stack.brevdue("setup", "postfix", "--undo", "--yes", check=False)
+    stack.undo_postfix()
     shutil.rmtree(state["folder"], ignore_errors=True)
     STATE.unlink()
     print("Stopped and removed.")

@@ -1,5 +1,5 @@
 # sandbox: stand-ins for the national services; links common and envelope only
-bin_PROGRAMS += sandbox/brevdue-sandbox
+bin_PROGRAMS += brevdue-sandbox
 noinst_LIBRARIES += sandbox/libsandbox.a
 sandbox_libsandbox_a_SOURCES = \
 	sandbox/accesspoint.c \
@@ -21,8 +21,8 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/token.c sandbox/token.h \
 	sandbox/web.c sandbox/web.h
 sandbox_libsandbox_a_CFLAGS = $(AM_CFLAGS) $(MHD_CFLAGS)
-sandbox_brevdue_sandbox_SOURCES = sandbox/main.c
-sandbox_brevdue_sandbox_LDADD = sandbox/libsandbox.a $(ENVELOPE_LIBS) $(COMMON_LIBS) $(MHD_LIBS)
+brevdue_sandbox_SOURCES = sandbox/main.c
+brevdue_sandbox_LDADD = sandbox/libsandbox.a $(ENVELOPE_LIBS) $(COMMON_LIBS) $(MHD_LIBS)
 EXTRA_DIST += sandbox/persons.json
 
 # the register used when no --persons is given, as a C string

@@ -30,9 +30,8 @@ class Sandbox:
 
     def __init__(self, folder, *options):
         build = pathlib.Path(os.environ.get("BREVDUE_BUILD", ROOT / "build")).resolve()
-        self.program = next((p for p in (build / "sandbox/brevdue-sandbox", build / "brevdue-sandbox")
-                             if p.exists()), None)
-        if self.program is None:
+        self.program = build / "brevdue-sandbox"
+        if not self.program.exists():
             pytest.skip("brevdue-sandbox is not built (BREVDUE_BUILD)")
         self.folder, self.options, self.port = pathlib.Path(folder), options, 0
         self.parties = {}

@@ -252,6 +252,7 @@ class Stack:
         self.conf = self.dir / "etc/brevdue.conf"
         self.failpoints = self.dir / "failpoints"
         self.port, self.sandbox_port = free_port(), free_port()
+        self.port_elsewhere = free_port()  # there a client may say by XCLIENT where it comes from
         self.tmpfs = "1G"  # a limit, not a reservation
         log = self.dir / "log"
         self.front = Postfix("front", self.dir / "front/etc", self.dir / "front/queue", log / "front.log")
@@ -304,7 +305,7 @@ domain "{CITIZENS}" {{
 }}
 
 client "fagsystem" {{
-	networks = {{ "127.0.0.1/32" }}
+	networks = {{ "127.0.0.1/32", "192.0.2.0/24" }}
 	agencies = {{ "eksempel" }}
 	{get("client")}
 }}
@@ -313,7 +314,7 @@ client "fagsystem" {{
 milter {{
 	user = "brevdue-milter"
 	socket = "{d}/front/queue/brevdue/milter"
-	reader = "{self.build}/brevdue-reader"
+	reader = "{self.build}/reader/brevdue-reader"
 	submit-seal = "{d}/send/queue/public/seal"
 	submit-mail = "{d}/send/queue/public/mail"
 	{get("milter")}
@@ -360,6 +361,7 @@ postfix {{
 	front-certificate = "{d}/etc/smtp.pem"
 	front-key = "{d}/etc/smtp.key"
 	front-tmpfs = {self.tmpfs}
+	front-services = {{ "127.0.0.1:{self.port_elsewhere} inet n - y - - smtpd -o smtpd_milters=unix:brevdue/milter -o smtpd_reject_unlisted_recipient=no -o smtpd_authorized_xclient_hosts=127.0.0.1" }}
 	send-config = "{self.sending.config}"
 	send-queue = "{self.sending.queue}"
 	send-data = "{d}/send/data"
@@ -403,6 +405,8 @@ postfix {{
             raise NotReady(f"brevdue setup postfix failed:\n{done.stdout}\n{done.stderr}")
 
     def start(self):
+        for name in ("etc", "log", "run", "db", "front", "send"):
+            (self.dir / name).mkdir(exist_ok=True)
         self.sandbox.start()
         self.make()
         self.lookup.start()
@@ -430,17 +434,20 @@ postfix {{
                 part.stop()
         for daemon in (self.logmask, self.milter, self.transport, self.lookup, self.sandbox):
             daemon.stop()
-        if self.own_folder:
-            # The set-up is not taken back while messages wait; what a test left behind may go.
-            for part in (self.front, self.sending):
-                for name in ("active", "corrupt", "deferred", "hold", "incoming", "maildrop"):
-                    shutil.rmtree(part.queue / name, ignore_errors=True)
         if self.conf.exists() and self.front.config.exists():
-            undone = self.brevdue("setup", "postfix", "--undo", "--yes", check=False)
-            if undone.returncode != 0:
-                raise NotReady(f"brevdue setup postfix --undo failed:\n{undone.stderr}")
+            self.undo_postfix()
         if self.own_folder:
             shutil.rmtree(self.dir, ignore_errors=True)
+
+    def undo_postfix(self):
+        """Takes the set-up back; what a test or demo left in the queues goes first, for the set-up stays
+        while messages wait."""
+        for part in (self.front, self.sending):
+            for name in ("active", "corrupt", "deferred", "hold", "incoming", "maildrop"):
+                shutil.rmtree(part.queue / name, ignore_errors=True)
+        undone = self.brevdue("setup", "postfix", "--undo", "--yes", check=False)
+        if undone.returncode != 0:
+            raise NotReady(f"brevdue setup postfix --undo failed:\n{undone.stderr}")
 
     def __enter__(self):
         try:
