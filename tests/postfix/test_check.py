@@ -87,7 +87,7 @@ ROWS = [
     ("front always_bcc", parameter("front", "always_bcc = x@eksempel.example")),
     ("front debug_peer_list", parameter("front", "debug_peer_list = 192.0.2.1")),
     ("sending debug_peer_list", parameter("sending", "debug_peer_list = 192.0.2.1")),
-    ("front log masked", parameter("front", "maillog_file = /var/log/mail.log")),
+    ("front log masked", parameter("front", "maillog_file = $config_directory/plain.log")),
     ("no -v", service("front", lambda t: t.replace("cleanup\n", "cleanup -v\n", 1))),
     ("milter not on port 25", service("front", lambda t: t + "25 inet n - y - - smtpd -o smtpd_milters=unix:x\n")),
     ("milter on each listener", service("front", lambda t: t + "127.0.0.1:2526 inet n - y - - smtpd\n")),
