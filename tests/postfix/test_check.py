@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from stack import USERS
+from stack import USERS, age
 
 
 def wrong(stack, conf=None):
@@ -24,10 +24,12 @@ def wrong(stack, conf=None):
 def file_text(path, change):
     before = path.read_text()
     path.write_text(change(before))
+    age(path)
     try:
         yield
     finally:
         path.write_text(before)
+        age(path)
 
 
 def parameter(side, line):
