@@ -37,14 +37,24 @@
 
 #define PENDING_BYTES (64 * 1024)
 #define PIPE_BYTES (1024 * 1024) /* lines that wait in the kernel while the child restarts */
-#define LOCK_WAIT_SEC 10
+#define LOCK_WAIT_SEC 3
 #define WORKER_USER "nobody"
 #define TOO_LONG                       \
 	"logmask: a line longer than " \
 	"64 kB was left out\n"
 
-struct pending { /* shared memory: survives a child that dies */
-	size_t len;
+/*
+ * Shared memory, so that it survives a child that dies at any instruction. What lies between start
+ * and end was read and is not written yet; behind end there are only zeros, so that bytes that were
+ * read but not counted are found (a log line holds no NUL). While a batch is written, write_len
+ * says how much is to stand behind write_at of the file when the batch up to write_start is done.
+ */
+struct pending {
+	volatile size_t start, end;
+	volatile size_t write_len, write_start;
+	volatile off_t write_at;
+	volatile bool skipping; /* the rest of a line that was too long */
+	volatile bool moving;   /* what is pending is being moved to the front */
 	char data[PENDING_BYTES];
 };
 
@@ -128,33 +138,120 @@ write_all(int fd, const unsigned char *data, size_t len)
 	return 0;
 }
 
+static void
+pending_reset(struct pending *p)
+{
+	memset(p->data, 0, sizeof(p->data));
+	p->end = 0;
+	p->start = 0;
+}
+
+/* Makes room behind end. */
+static void
+pending_compact(struct pending *p)
+{
+	size_t len = p->end - p->start;
+
+	if (len == 0) {
+		pending_reset(p);
+		return;
+	}
+	if (p->start == 0 || p->end < sizeof(p->data))
+		return;
+	p->moving = true;
+	memmove(p->data, p->data + p->start, len);
+	memset(p->data + len, 0, sizeof(p->data) - len);
+	p->end = len;
+	p->start = 0;
+	p->moving = false;
+}
+
+/* What a child that died left behind: never a line lost or twice, but for one that was cut apart.
+ */
+static void
+pending_recover(struct logmask *l)
+{
+	struct pending *p = l->pending;
+	struct stat st;
+
+	if (p->write_len > 0 && fstat(l->out, &st) == 0) {
+		if (st.st_size >= p->write_at + (off_t)p->write_len)
+			p->start = p->write_start;
+		else if (st.st_size > p->write_at && ftruncate(l->out, p->write_at) == -1)
+			log_error("lines may stand twice in the log: %s", strerror(errno));
+	}
+	p->write_len = 0;
+	if (p->moving) {
+		log_error("a line of the log was lost with the process that masked it");
+		p->moving = false;
+		pending_reset(p);
+	}
+	if (p->start > p->end || p->end > sizeof(p->data))
+		pending_reset(p);
+	p->end += strnlen(p->data + p->end, sizeof(p->data) - p->end);
+}
+
+/* Writes a batch so that pending_recover can tell whether it was written. */
+static int
+batch_write(struct logmask *l, const struct buf *out, size_t new_start)
+{
+	struct pending *p = l->pending;
+	struct stat st;
+
+	if (fstat(l->out, &st) == -1)
+		return -1;
+	p->write_at = st.st_size;
+	p->write_start = new_start;
+	p->write_len = out->len;
+	if (write_all(l->out, out->data, out->len) == -1)
+		return -1;
+	p->start = new_start;
+	p->write_len = 0;
+	return 0;
+}
+
 /* Masks and writes the whole lines that are pending. */
 static int
 pending_write(struct logmask *l)
 {
 	struct pending *p = l->pending;
 	struct buf out = { 0 };
-	char *end;
-	size_t done = 0;
+	size_t done = p->start;
+	const char *end;
 	int rc = 0;
 
-	while ((end = memchr(p->data + done, '\n', p->len - done)) != NULL) {
-		rc |= mask_line(p->data + done, (size_t)(end - p->data) - done, l->domains, &out);
-		rc |= buf_addc(&out, '\n');
-		done = (size_t)(end - p->data) + 1;
+	while ((end = memchr(p->data + done, '\n', p->end - done)) != NULL) {
+		size_t len = (size_t)(end - p->data) - done;
+
+		if (p->skipping)
+			p->skipping = false;
+		else
+			rc |=
+			    mask_line(p->data + done, len, l->domains, &out) | buf_addc(&out, '\n');
+		done += len + 1;
 	}
-	if (done == 0 && p->len == sizeof(p->data)) {
-		rc |= buf_adds(&out, TOO_LONG);
-		done = p->len;
+	if (done == 0 && p->end == sizeof(p->data)) {
+		if (!p->skipping)
+			rc |= buf_adds(&out, TOO_LONG);
+		p->skipping = true;
+		done = p->end;
 	}
 	if (rc == 0 && out.len > 0)
-		rc = write_all(l->out, out.data, out.len);
-	if (rc == 0) {
-		memmove(p->data, p->data + done, p->len - done);
-		p->len -= done;
-	}
+		rc = batch_write(l, &out, done);
+	else if (rc == 0)
+		p->start = done;
+	if (rc == 0)
+		pending_compact(p);
 	buf_free(&out);
 	return rc;
+}
+
+/* A NUL would hide what was read from pending_recover. */
+static void
+no_nul(char *data, size_t len)
+{
+	for (char *at = data; (at = memchr(at, '\0', len - (size_t)(at - data))) != NULL;)
+		*at = '?';
 }
 
 static int
@@ -162,6 +259,9 @@ work(struct logmask *l)
 {
 	struct pending *p = l->pending;
 
+	pending_recover(l);
+	if (pending_write(l) == -1)
+		return -1;
 	for (;;) {
 		ssize_t n;
 		/* Told to end: first what already lies in the FIFO. */
@@ -171,12 +271,13 @@ work(struct logmask *l)
 			return pending_write(l);
 		if (!readable)
 			continue;
-		n = read(l->fifo, p->data + p->len, sizeof(p->data) - p->len);
+		n = read(l->fifo, p->data + p->end, sizeof(p->data) - p->end);
 		if (n == -1 && errno != EINTR && errno != EAGAIN)
 			return -1;
 		if (n <= 0)
 			continue;
-		p->len += (size_t)n;
+		no_nul(p->data + p->end, (size_t)n);
+		p->end += (size_t)n;
 		if (pending_write(l) == -1)
 			return -1;
 	}

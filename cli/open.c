@@ -15,6 +15,7 @@
 
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/mask.h"
 #include "common/encode.h"
 #include "common/json.h"
 #include "envelope/cert.h"
@@ -73,38 +74,62 @@ out:
 	return rc;
 }
 
+/* Masks the members that name a person, and numbers and addresses of persons in all the others, so
+ * that a member that comes later is not shown by oversight. */
 static void
-mask(json_t *object, const char *name)
+mask(json_t *value, const char *const *domains)
 {
-	if (json_is_string(json_object_get(object, name)))
-		json_object_set_new(object, name, json_string("***"));
+	static const char *const personal[] = { "national_id",   "mailbox",   "notice_email",
+						"notice_mobile", "recipient", "title" };
+	const char *name;
+	json_t *member;
+	size_t i;
+
+	json_object_foreach(value, name, member)
+	{
+		struct buf masked = { 0 };
+		const char *text = json_string_value(member);
+		bool whole = false;
+
+		for (i = 0; i < sizeof(personal) / sizeof(personal[0]); i++)
+			whole |= strcmp(name, personal[i]) == 0;
+		if (text == NULL)
+			mask(member, domains);
+		else if (!whole && mask_line(text, strlen(text), domains, &masked) == 0)
+			json_object_set_new(value, name, json_string(buf_str(&masked)));
+		else
+			json_object_set_new(value, name, json_string("***"));
+		buf_free(&masked);
+	}
+	json_array_foreach(value, i, member) mask(member, domains);
 }
 
 static int
-record_print(const struct control_record *c, bool show_person, struct bd_err *e)
+record_print(const struct conf *conf, const struct control_record *c, bool show_person,
+	     struct bd_err *e)
 {
-	static const char *const personal[] = { "national_id", "mailbox", "notice_email",
-						"notice_mobile" };
+	const char **domains = calloc(conf->domain_count + 1, sizeof(*domains));
 	struct buf text = { 0 };
-	json_t *root = NULL, *addressee;
-	size_t i;
+	json_t *root = NULL;
 	int rc = -1;
 
+	if (domains == NULL) {
+		bd_fail(e, BD_E_MEMORY, "out of memory");
+		goto out;
+	}
+	for (size_t i = 0; i < conf->domain_count; i++)
+		domains[i] = conf->domains[i].name;
 	if (control_to_json(c, &text, e) == -1 ||
 	    (root = json_parse(text.data, text.len, RECORD_MAX_BYTES, e)) == NULL)
 		goto out;
-	if (!show_person) {
-		mask(root, "title");
-		json_array_foreach(json_object_get(root, "addressees"), i,
-				   addressee) for (size_t k = 0;
-						   k < sizeof(personal) / sizeof(personal[0]); k++)
-		    mask(addressee, personal[k]);
-	}
+	if (!show_person)
+		mask(root, domains);
 	rc = json_dumpf(root, stdout, JSON_INDENT(2));
 	putchar('\n');
 out:
 	json_decref(root);
 	buf_free(&text);
+	free(domains);
 	return rc;
 }
 
@@ -166,7 +191,7 @@ open_message(const struct conf *c, const struct options *o, struct bd_err *e)
 
 	if (keys_load(c, &keys, e) == -1 || message_read(o->file, &message, e) == -1 ||
 	    sealed_open(message.data, message.len, &keys, NULL, &record, &package, e) == -1 ||
-	    record_print(record, o->show_person, e) == -1)
+	    record_print(c, record, o->show_person, e) == -1)
 		goto out;
 	rc = o->key == NULL ? 0 : package_print(o, &package, o->show_person, e);
 out:

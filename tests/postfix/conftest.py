@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from stack import Stack
+from stack import Stack, wait_for
 
 
 def needs():
@@ -33,5 +33,5 @@ def ready(stack):
         if not daemon.running():
             daemon.start()
     stack.sending.flush()
-    stack.wait_letters(len(stack.letters()))
+    wait_for("the sending queue to run empty", lambda: not stack.sending.queued())
     return stack
