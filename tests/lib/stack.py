@@ -274,6 +274,13 @@ class Stack:
         self.logmask = Daemon("logmask", [self.build / "brevdue", "-c", self.conf, "logmask"],
                               log / "logmask.log")
 
+    def reader(self):
+        """The reader where the milter's user can run it: the checkout may lie in root's home folder."""
+        built = self.build / "reader/brevdue-reader"
+        if not built.exists() or all(p.stat().st_mode & 0o001 for p in (built, *built.parents)):
+            return built
+        return pathlib.Path(shutil.copy(built, self.dir / "brevdue-reader"))
+
     # -- making it -----------------------------------------------------------------------------
 
     def configuration(self):
@@ -320,7 +327,7 @@ client "fagsystem" {{
 milter {{
 	user = "brevdue-milter"
 	socket = "{d}/front/queue/brevdue/milter"
-	reader = "{self.build}/reader/brevdue-reader"
+	reader = "{self.reader()}"
 	submit-seal = "{d}/send/queue/public/seal"
 	submit-mail = "{d}/send/queue/public/mail"
 	{get("milter")}

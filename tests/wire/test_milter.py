@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import time
@@ -421,6 +422,34 @@ def test_children_end_with_the_milter(world, sig, status):
     assert second.returncode == 1 and "listens there already" in second.stderr  # a live one is not pushed aside
     with world.client() as client:
         assert letter(client).verdict == "discard"
+
+
+def start_refused(world):
+    """What a milter says that does not start; the running one goes first and is back afterwards."""
+    world.milter.kill()
+    try:
+        done = subprocess.run(world.milter.argv, capture_output=True, text=True, timeout=30, check=False)
+        return done.returncode, done.stderr
+    finally:
+        world.write_conf()
+        world.milter.start()
+
+
+def test_a_missing_reader_is_told_at_the_start(world):
+    world.write_conf(reader=world.dir / "no-reader")
+    status, said = start_refused(world)
+    assert status != 0 and "no-reader: No such file" in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start it for another user")
+def test_a_reader_that_the_user_may_not_reach_is_told_at_the_start(world):
+    """A checkout in root's home folder, for instance."""
+    closed = world.dir / "closed"
+    closed.mkdir(mode=0o700)
+    shutil.copy(find("brevdue-reader"), closed)
+    world.write_conf(milter='user = "nobody"', reader=closed / "brevdue-reader")
+    status, said = start_refused(world)
+    assert status != 0 and "milter.reader: " in said and "every folder" in said
 
 
 def test_a_reader_that_dies_three_times(world):
