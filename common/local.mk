@@ -23,4 +23,3 @@ common_libcommon_a_SOURCES = \
 	common/workers.c common/workers.h
 common_libcommon_a_CFLAGS = $(AM_CFLAGS) $(CURL_CFLAGS) $(CONFUSE_CFLAGS) $(SECCOMP_CFLAGS)
 COMMON_LIBS = common/libcommon.a $(CURL_LIBS) $(CONFUSE_LIBS) $(JANSSON_LIBS) $(SECCOMP_LIBS) $(OPENSSL_LIBS)
-EXTRA_DIST += etc/brevdue.conf.sample

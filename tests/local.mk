@@ -3,6 +3,7 @@ UNIT_CFLAGS = $(AM_CFLAGS) $(CMOCKA_CFLAGS) -Wno-missing-prototypes
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 UNIT_TESTS =
+EXTRA_DIST += tests/unit/test.h
 
 # for ./run test
 .PHONY: unit-tests list-unit-tests

@@ -1,2 +1,0 @@
-# docs
-EXTRA_DIST += docs/sandbox.md docs/register.md
