@@ -10,6 +10,7 @@ programs are left out.
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -38,10 +39,10 @@ def run_unit(build, program):
         status, output = f"no end in {UNIT_TIME_LIMIT} s", (late.stdout or b"").decode()
     passed = failed = skipped = 0
     for line in output.splitlines():
-        if line.startswith("not ok"):
-            failed += 1
-        elif line.startswith("ok") and "# SKIP" in line.upper():
+        if re.match(r"(not )?ok \d+ .*# SKIP", line):  # Debian 12's cmocka writes "not ok 13 # SKIP name"
             skipped += 1
+        elif line.startswith("not ok"):
+            failed += 1
         elif line.startswith("ok"):
             passed += 1
     if status != 0 and failed == 0:

@@ -684,7 +684,8 @@ test_full_disk(void **state)
 
 	(void)state;
 	if (status == 77) {
-		print_message("  skipped: only root can mount a small file system\n");
+		print_message(
+		    "  skipped: it needs a small file system, and nothing may be mounted here\n");
 		skip();
 	}
 	assert_int_equal(status, 0);
