@@ -156,14 +156,14 @@ parameters_common(struct parameters *p, const struct conf *c, const char *queue,
 
 /*
  * Debian's master.cf, chroot column as it ships it, without the services we leave out: local,
- * virtual and the pipes. pickup is closed by a cleanup service that is not there: what comes that
- * way passes no milter. It stands here because postqueue -f calls the mail system down without it.
+ * virtual and the pipes. pickup is there because postqueue -f calls the mail system down without
+ * it and postsuper -r hands requeued messages to it; sendmail may hand in nothing
+ * (authorized_submit_users).
  */
 int
 services_common(struct buf *m)
 {
-	return buf_adds(m, "pickup     unix  n  -  y  -      1    pickup\n"
-			   "    -o { cleanup_service_name = closed }\n"
+	return buf_adds(m, "pickup     unix  n  -  y  60     1    pickup\n"
 			   "cleanup    unix  n  -  y  -      0    cleanup\n"
 			   "qmgr       unix  n  -  n  300    1    qmgr\n"
 			   "tlsmgr     unix  -  -  y  1000?  1    tlsmgr\n"

@@ -80,6 +80,8 @@ smtpd_parameters(struct parameters *p, const struct conf *c, const char *network
 		      "one message stays one message (SMTP smuggling), also from our own networks",
 		      "smtpd_forbid_bare_newline", "reject");
 	parameter_set(p, NULL, "smtpd_forbid_bare_newline_exclusions", "%s", "");
+	parameter_set(p, "as brevdue.conf; a 452 for those above it is no error of the client's",
+		      "smtpd_recipient_limit", "%u", c->milter.mail_recipients);
 	parameter_set(p, NULL, "disable_vrfy_command", "yes");
 	if (c->postfix.front_certificate != NULL && c->postfix.front_key != NULL) {
 		parameter_set(p, "TLS 1.2 or better; the milter refuses letters without it",

@@ -114,10 +114,9 @@ lmtp_services(const struct conf *c, const char *socket, struct buf *m, struct bu
 static int
 doors(const struct conf *c, struct buf *m)
 {
-	int rc =
-	    buf_adds(m, "# Made by brevdue setup postfix from brevdue.conf. Sending: no port, no "
-			"pickup.\n"
-			"# service type private unpriv chroot wakeup maxproc command\n");
+	int rc = buf_adds(m, "# Made by brevdue setup postfix from brevdue.conf. Sending: no "
+			     "port.\n"
+			     "# service type private unpriv chroot wakeup maxproc command\n");
 
 	rc |= buf_addf(
 	    m,

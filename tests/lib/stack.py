@@ -39,8 +39,17 @@ USERS = ("brevdue-milter", "brevdue-lookup", "brevdue-transport")
 SUBMIT_GROUP = "brevdue-submit"
 READY_SEC = 30
 
-# Known to the sandbox's persons (sandbox/persons.json): what the suites send to.
-KARI = "01819090013"
+# Persons of the sandbox (sandbox/persons.json) that the suites write to.
+KARI = "01819090013"  # digital, Digipost, fresh e-mail
+OLA = "15906312309"  # digital, e-Boks, fresh mobile only
+DAGNY = "41810120035"  # D-number, digital, e-Boks
+OPTED_OUT = "02828510188"
+DELETED = "04849510245"
+UNKNOWN = "05856010386"
+NOT_NOTIFIABLE = "06868810570"  # digital for service messages only
+NO_MAILBOX = "08889110601"
+EXPIRED_CERTIFICATE = "10905411018"
+NEW_STATUS = "12927711085"  # a status nobody knows
 
 
 class NotReady(AssertionError):
@@ -211,6 +220,12 @@ class Postfix:
     def flush(self):
         self.command("postqueue", "-c", self.config, "-f")
 
+    def wake(self, service):
+        """Has a service look at its queue now (master(8): a byte on its socket or FIFO)."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(str(self.queue / "public" / service))
+            s.sendall(b"W")
+
     def postcat(self, queue_id):
         return self.command("postcat", "-c", self.config, "-q", queue_id).stdout
 
@@ -246,14 +261,16 @@ class Sandbox(Daemon):
 
 
 class Stack:
-    """See the module's text. overrides: section -> extra lines of brevdue.conf."""
+    """See the module's text. overrides: section -> extra lines of brevdue.conf. first: the gateway
+    whose register, sending instance and transport a second gateway shares."""
 
-    def __init__(self, build, folder=None, overrides=None, persons=None, gateways=1):
+    def __init__(self, build, folder=None, overrides=None, persons=None, first=None):
         self.build = pathlib.Path(build).resolve()
         self.own_folder = folder is None
         self.dir = pathlib.Path(folder or tempfile.mkdtemp(prefix="bd-", dir="/tmp"))
         self.dir.chmod(0o755)
         self.overrides = overrides or {}
+        self.shared = first.dir if first else self.dir
         self.persons = persons
         self.conf = self.dir / "etc/brevdue.conf"
         self.failpoints = self.dir / "failpoints"
@@ -285,7 +302,7 @@ class Stack:
 
     def configuration(self):
         """The text of brevdue.conf."""
-        d, sandbox = self.dir, self.sandbox.folder
+        d, shared, sandbox = self.dir, self.shared, self.sandbox.folder
         extra = {name: "\n\t".join(lines) for name, lines in self.overrides.items()}
         get = lambda name: extra.get(name, "")  # noqa: E731
         return f"""# made by tests/lib/stack.py
@@ -328,18 +345,18 @@ milter {{
 	user = "brevdue-milter"
 	socket = "{d}/front/queue/brevdue/milter"
 	reader = "{self.reader()}"
-	submit-seal = "{d}/send/queue/public/seal"
-	submit-mail = "{d}/send/queue/public/mail"
+	submit-seal = "{shared}/send/queue/public/seal"
+	submit-mail = "{shared}/send/queue/public/mail"
 	{get("milter")}
 }}
 
 lookup {{
 	user = "brevdue-lookup"
 	users = {{ "brevdue-milter", "brevdue-transport" }}
-	socket = "{d}/run/lookup/lookup"
+	socket = "{shared}/run/lookup/lookup"
 	socket-group = "{USERS[0]}"
-	control = "{d}/run/lookup/control"
-	database = "{d}/db/lookup"
+	control = "{shared}/run/lookup/control"
+	database = "{shared}/db/lookup"
 	{get("lookup")}
 }}
 
@@ -434,6 +451,28 @@ postfix {{
         self.wait_smtp()
         return self
 
+    def second_gateway(self):
+        """A second front instance and milter with the same secret and seal key, started."""
+        folder = self.dir / "two"
+        for name in ("etc", "log", "run", "db", "front", "send"):
+            (folder / name).mkdir(parents=True)
+        for name in ("secret", "seal-2026-11"):
+            shutil.copy2(self.dir / "etc" / name, folder / "etc" / name)
+        other = Stack(self.build, folder=folder, first=self, overrides=self.overrides)
+        other.sandbox = self.sandbox
+        other.make()
+        for part in (other.milter, other.logmask, other.front):
+            part.start()
+        other.wait_smtp()
+        return other
+
+    def stop_second(self):
+        """Stops what second_gateway started."""
+        for part in (self.front, self.milter, self.logmask):
+            part.stop()
+        self.undo_postfix()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
     def wait_smtp(self):
         def answers():
             with contextlib.suppress(OSError), \
@@ -492,11 +531,15 @@ postfix {{
         finally:
             self.failpoints.write_text("")
 
-    def smtp(self, tls=True, source="127.0.0.1", helo="klient.eksempel.example", timeout=120):
-        """A connection like a mail client's; the caller closes it."""
-        client = smtplib.SMTP("127.0.0.1", self.port, local_hostname=helo, timeout=timeout,
+    def smtp(self, tls=True, source="127.0.0.1", helo="klient.eksempel.example", timeout=120, address=None):
+        """A connection like a mail client's; the caller closes it. address: comes from there (XCLIENT)."""
+        port = self.port_elsewhere if address else self.port
+        client = smtplib.SMTP("127.0.0.1", port, local_hostname=helo, timeout=timeout,
                               source_address=(source, 0))
         client.ehlo()
+        if address:
+            assert client.docmd("XCLIENT", f"ADDR={address} NAME={helo}")[0] == 220
+            client.ehlo()
         if tls:
             context = ssl.create_default_context()
             context.check_hostname = False
@@ -506,12 +549,10 @@ postfix {{
         return client
 
     def send(self, to, message=None, sender=CLERK, tls=True, source="127.0.0.1", mail_options=(),
-             rcpt_options=(), **content):
+             rcpt_options=(), address=None, **content):
         """Hands a mail in and returns (code, text) of the last answer, without raising."""
         message = message if message is not None else mail(to=to, **content)
-        raw = message if isinstance(message, bytes) else message.as_bytes()
-        raw = re.sub(rb"\r?\n", b"\r\n", raw)
-        client = self.smtp(tls=tls, source=source)
+        client = self.smtp(tls=tls, source=source, address=address)
         try:
             answer = client.mail(sender, list(mail_options))
             if answer[0] != 250:
@@ -520,7 +561,7 @@ postfix {{
                 answer = client.rcpt(address, list(rcpt_options))
                 if answer[0] not in (250, 251):
                     return answer[0], answer[1].decode()
-            answer = client.data(raw)
+            answer = client.data(wire(message))
             return answer[0], answer[1].decode()
         except smtplib.SMTPDataError as refused:
             return refused.smtp_code, refused.smtp_error.decode()
@@ -542,6 +583,37 @@ postfix {{
             return letters if len(letters) == count and not self.sending.queued() else None
 
         return wait_for(f"{count} letters in the mailboxes", there, seconds) if count else there() or []
+
+    def titled(self, title):
+        """The letters in the mailboxes whose main document has this title."""
+        return [x for x in self.letters() if x["documents"] and x["documents"][0]["title"] == title]
+
+    def wait_titled(self, title, count=1, seconds=60):
+        """Waits until the sending queue is empty, then expects exactly count letters of the title. Deferred
+        messages are tried again, as a queue run would."""
+        def settled():
+            queued = self.sending.queued()
+            if any(m["queue_name"] == "deferred" for m in queued):
+                self.sending.flush()
+            return len(self.titled(title)) >= count and not queued
+
+        wait_for(f"{count} letters titled {title!r}", settled, seconds)
+        letters = self.titled(title)
+        assert len(letters) == count, f"{len(letters)} letters titled {title!r}, {count} expected"
+        return letters
+
+    def document(self, letter, n):
+        return self.sandbox.ask(f"/sandbox/letters/{letter['id']}/documents/{n}")
+
+    def settle(self):
+        """Waits until nothing is queued anywhere."""
+        wait_for("both queues to be empty", lambda: not self.front.queued() and not self.sending.queued())
+
+
+def wire(message):
+    """A mail as bytes with CRLF line ends."""
+    raw = message if isinstance(message, bytes) else message.as_bytes()
+    return re.sub(rb"\r?\n", b"\r\n", raw)
 
 
 def citizen(number=KARI, options="", name=""):
