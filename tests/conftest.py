@@ -42,7 +42,7 @@ def ready(stack):
             instance.start()
     stack.sandbox.ask("/sandbox/faults", method="DELETE")
     stack.sending.flush()
-    stack.wait_letters(len(stack.letters()))
+    stack.settle()
     return stack
 
 

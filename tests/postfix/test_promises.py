@@ -7,6 +7,7 @@ import pathlib
 import pwd
 import quopri
 import re
+import smtplib
 import subprocess
 
 import pytest
@@ -132,10 +133,14 @@ def test_1_the_milter_holds_no_private_key(ready):
 @pytest.mark.parametrize("name", ["milter", "lookup"])
 def test_4_a_daemon_that_is_away_means_try_again(ready, title, name):
     daemon = getattr(ready, name)
-    daemon.stop()
+    daemon.kill()
     try:
-        code, text = ready.send(citizen(), subject=title)
+        code, text = ready.send(citizen(), subject=title, tls=False)
         assert code == 451, text
+        if name == "milter":  # with TLS it is the answer to STARTTLS
+            with pytest.raises(smtplib.SMTPResponseException) as refused:
+                ready.smtp(tls=True)
+            assert refused.value.smtp_code == 454
     finally:
         daemon.start()
     assert ready.send(citizen(), subject=title)[0] == 250
