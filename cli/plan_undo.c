@@ -144,6 +144,19 @@ unmount(const char *path)
 	return 0;
 }
 
+/* The operator's own files in it (sasl/smtpd.conf, maps) are not ours to remove. */
+static int
+folder_remove(const char *path, struct bd_err *e)
+{
+	if (rmdir(path) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != ENOTEMPTY && errno != EEXIST)
+		return bd_fail_errno(e, BD_E_CONFIG, "removing the folder %s", path);
+	fprintf(stderr, "brevdue setup: %s stays, it holds files that brevdue did not make\n",
+		path);
+	return 0;
+}
+
 static int
 thing_remove(const char *kind, const char *what, struct bd_err *e)
 {
@@ -155,8 +168,7 @@ thing_remove(const char *kind, const char *what, struct bd_err *e)
 		    errno != ENOENT)
 			return bd_fail_errno(e, BD_E_CONFIG, "removing %s", what);
 	} else if (strcmp(kind, "dir") == 0) {
-		if (rmdir(what) == -1 && errno != ENOENT)
-			return bd_fail_errno(e, BD_E_CONFIG, "removing the folder %s", what);
+		return folder_remove(what, e);
 	} else if (strcmp(kind, "tmpfs") == 0) {
 		if (unmount(what) == -1)
 			return bd_fail_errno(e, BD_E_CONFIG, "unmounting %s", what);
