@@ -16,7 +16,6 @@ import tempfile
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from conftest import needs
 from pki import Party
 from stack import CITIZENS, CLERK, Stack, citizen, free_port, mail
 
@@ -175,8 +174,8 @@ def hand_in(client, sender, message=None, to=None, options=()):
 
 @pytest.fixture(scope="module")
 def auth():
-    if needs():
-        pytest.skip(needs())
+    if os.geteuid() != 0 or shutil.which("postfix") is None:
+        pytest.skip("a private Postfix needs root")
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bd-auth-", dir="/tmp"))
     try:
         with Authorised(os.environ.get("BREVDUE_BUILD", "build"), folder) as stack:
