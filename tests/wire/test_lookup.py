@@ -121,7 +121,9 @@ lookup {{
                 path.chmod(path.stat().st_mode | (0o005 if path.is_dir() else 0o006))
 
     def brevdue(self, *argv, user=None, **kwargs):
-        return subprocess.run([COMMAND, "-c", self.conf, *argv], text=True, capture_output=True,
+        # a copy, for the checkout may lie where only root can go
+        command = shutil.copy(COMMAND, self.folder / "brevdue") if user else COMMAND
+        return subprocess.run([command, "-c", self.conf, *argv], text=True, capture_output=True,
                               user=user, timeout=60, check=False, **kwargs)
 
     def load(self, persons):
