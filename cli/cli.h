@@ -15,8 +15,6 @@
 #include "common/conf.h"
 #include "common/err.h"
 
-#define CLI_DEFAULT_CONF "/etc/brevdue/brevdue.conf"
-
 enum cli_status {
 	CLI_OK = 0,
 	CLI_FAILED = 1, /* the answer is no, or something did not work: said in words */

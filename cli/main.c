@@ -33,7 +33,7 @@ static void
 usage(FILE *out)
 {
 	fprintf(out, "usage: brevdue [-c FILE] COMMAND ...\n\n"
-		     "  -c FILE     configuration (" CLI_DEFAULT_CONF ")\n"
+		     "  -c FILE     configuration (" CONF_DEFAULT_FILE ")\n"
 		     "  -V          version\n\n");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].help);
@@ -61,7 +61,7 @@ command_find(const char *name)
 int
 main(int argc, char **argv)
 {
-	struct cli cli = { .conf_file = CLI_DEFAULT_CONF };
+	struct cli cli = { .conf_file = CONF_DEFAULT_FILE };
 	const struct cli_command *command;
 	int c, rc;
 

@@ -14,6 +14,9 @@
 
 #include "common/err.h"
 
+/* Where every program looks without -c, whatever the prefix: its paths stand in the sample. */
+#define CONF_DEFAULT_FILE "/etc/brevdue/brevdue.conf"
+
 enum conf_kind { CONF_KIND_IMPORTANT, CONF_KIND_SERVICE };
 enum conf_ordinary { CONF_ORDINARY_RESUBMIT, CONF_ORDINARY_REFUSE, CONF_ORDINARY_PASS };
 enum conf_main { CONF_MAIN_AUTO, CONF_MAIN_BODY, CONF_MAIN_ATTACHMENT };

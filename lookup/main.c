@@ -11,12 +11,10 @@
 #include "common/log.h"
 #include "lookup/daemon.h"
 
-#define DEFAULT_CONF BD_SYSCONFDIR "/brevdue/brevdue.conf"
-
 int
 main(int argc, char **argv)
 {
-	const char *file = DEFAULT_CONF;
+	const char *file = CONF_DEFAULT_FILE;
 	struct lookup_daemon *d;
 	struct bd_err e = { 0 };
 	struct conf *c;

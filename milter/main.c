@@ -142,7 +142,7 @@ out:
 int
 main(int argc, char **argv)
 {
-	const char *file = BD_SYSCONFDIR "/brevdue/brevdue.conf";
+	const char *file = CONF_DEFAULT_FILE;
 	struct bd_err e = { 0 };
 	struct conf *c;
 	int opt, rc;

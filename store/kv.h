@@ -25,7 +25,8 @@ enum kv_result {
 };
 
 /* Before privileges are dropped: makes the folder dir for user when it is missing and we are root,
- * its parent must be there. Does nothing else, and nothing when user is NULL or we are not root. */
+ * and its parent, root's own, when that is missing too. Does nothing else, and nothing when user is
+ * NULL or we are not root. */
 int kv_home_make(const char *dir, const char *user, struct bd_err *e);
 
 /* Opens the environment in the absolute folder dir (0700, created) with the named tables

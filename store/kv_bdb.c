@@ -106,6 +106,23 @@ on_message(const DB_ENV *env, const char *prefix, const char *text)
 		log_warn("database: %s", text);
 }
 
+static int
+parent_make(const char *dir, struct bd_err *e)
+{
+	char parent[4096], *slash;
+
+	if (snprintf(parent, sizeof(parent), "%s", dir) >= (int)sizeof(parent))
+		return bd_fail(e, BD_E_CONFIG, "database folder: path too long");
+	if ((slash = strrchr(parent, '/')) == NULL || slash == parent)
+		return 0;
+	*slash = '\0';
+	if (mkdir(parent, 0755) == -1)
+		return errno == EEXIST ? 0 : bd_fail_errno(e, BD_E_CONFIG, "folder %s", parent);
+	if (chmod(parent, 0755) == -1) /* the umask may have closed it to the user */
+		return bd_fail_errno(e, BD_E_CONFIG, "folder %s", parent);
+	return 0;
+}
+
 int
 kv_home_make(const char *dir, const char *user, struct bd_err *e)
 {
@@ -115,6 +132,8 @@ kv_home_make(const char *dir, const char *user, struct bd_err *e)
 		return 0;
 	if ((pw = getpwnam(user)) == NULL)
 		return bd_fail(e, BD_E_CONFIG, "there is no user %s", user);
+	if (parent_make(dir, e) == -1)
+		return -1;
 	if (mkdir(dir, 0700) == -1)
 		return errno == EEXIST ? 0
 				       : bd_fail_errno(e, BD_E_CONFIG, "database folder %s", dir);

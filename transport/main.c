@@ -13,8 +13,6 @@
 #include "common/log.h"
 #include "transport/transport.h"
 
-#define DEFAULT_CONF "/etc/brevdue/brevdue.conf"
-
 static int
 usage(void)
 {
@@ -25,7 +23,7 @@ usage(void)
 int
 main(int argc, char **argv)
 {
-	const char *file = DEFAULT_CONF;
+	const char *file = CONF_DEFAULT_FILE;
 	struct bd_err e = { 0 };
 	struct transport *t;
 	struct conf *conf;

@@ -13,6 +13,7 @@
 #include "common/procs.h"
 #include "common/signer.h"
 #include "common/sock.h"
+#include "store/kv.h"
 #include "transport/deliver.h"
 #include "transport/operator.h"
 #include "transport/poller.h"
@@ -186,6 +187,7 @@ transport_open(const struct conf *conf, struct bd_err *e)
 	/* processes before sockets and threads, everything that needs root before it is gone, the
 	 * database last of all */
 	if (signer_begin(t, e) == -1 || secrets_read(t, e) == -1 || sockets_listen(t, e) == -1 ||
+	    kv_home_make(conf->transport.database, conf->transport.user, e) == -1 ||
 	    privs_drop(conf->transport.user, e) == -1 || delivery_begin(t, e) == -1 ||
 	    serving_begin(t, e) == -1)
 		transport_close(&t);

@@ -409,12 +409,8 @@ postfix {{
 
     def make(self):
         make_users()
-        for name in ("etc", "log", "run", "db", "front", "send"):
+        for name in ("etc", "log", "run", "front", "send"):
             (self.dir / name).mkdir(exist_ok=True)
-        for name in USERS[1:]:
-            folder = self.dir / "db" / name.split("-")[1]
-            folder.mkdir(mode=0o700, exist_ok=True)
-            shutil.chown(folder, name, name)
         for name in ("secret", "seal-2026-11"):
             path = self.dir / "etc" / name
             if not path.exists():
@@ -437,7 +433,7 @@ postfix {{
             age(part.config / "main.cf")
 
     def start(self):
-        for name in ("etc", "log", "run", "db", "front", "send"):
+        for name in ("etc", "log", "run", "front", "send"):
             (self.dir / name).mkdir(exist_ok=True)
         self.sandbox.start()
         self.make()

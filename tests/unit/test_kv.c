@@ -691,6 +691,33 @@ test_full_disk(void **state)
 	assert_int_equal(status, 0);
 }
 
+static void
+test_root_makes_the_home_for_its_user(void **state)
+{
+	char parent[128], dir[160];
+	struct bd_err e = { 0 };
+	struct stat st;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	snprintf(parent, sizeof(parent), "%s/brevdue-x", home);
+	snprintf(dir, sizeof(dir), "%s/records", parent);
+	umask(077); /* a daemon's own must not close the parent to its user */
+	assert_int_equal(kv_home_make(dir, "nobody", &e), 0);
+	assert_int_equal(kv_home_make(dir, "nobody", &e), 0); /* there already */
+	umask(022);
+	assert_int_equal(stat(parent, &st), 0);
+	assert_int_equal(st.st_uid, 0);
+	assert_int_equal(st.st_mode & 07777, 0755);
+	assert_int_equal(stat(dir, &st), 0);
+	assert_int_equal(st.st_uid, 65534);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	snprintf(dir, sizeof(dir), "%s/no/such/way", home);
+	assert_int_equal(kv_home_make(dir, "nobody", &e), -1);
+	assert_int_equal(e.kind, BD_E_CONFIG);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int
@@ -710,6 +737,7 @@ main(void)
 		T(test_old_logs_are_removed),
 		T(test_damage_is_noticed),
 		T(test_full_disk),
+		T(test_root_makes_the_home_for_its_user),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -271,9 +271,11 @@ open_to_others(const char *file)
 	struct stat st;
 
 	snprintf(path, sizeof(path), "%s", file);
-	for (char *slash; (slash = strrchr(path, '/')) != NULL && slash != path; *slash = '\0')
+	do {
 		if (stat(path, &st) == -1 || (st.st_mode & S_IXOTH) == 0)
 			return false;
+		*strrchr(path, '/') = '\0';
+	} while (path[0] != '\0');
 	return true;
 }
 
