@@ -107,6 +107,7 @@ all_go(struct tally *t, struct check *k)
 		result(t, k, name, CHECK_WRONG, check_param_holds(k, p));
 	}
 	rows_go(t, k, check_postfix_rows, postfix);
+	rows_go(t, k, check_listener_rows, postfix);
 }
 
 int

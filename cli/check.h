@@ -41,6 +41,7 @@ struct check_row {
 extern const struct check_row check_key_rows[];
 extern const struct check_row check_system_rows[];
 extern const struct check_row check_postfix_rows[];
+extern const struct check_row check_listener_rows[];
 
 /* false, with the words set: for "return check_says(...)". */
 bool check_says(struct check *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -53,6 +54,8 @@ struct check_param_row { /* a parameter of an instance */
 	const char *why;   /* what could happen */
 };
 extern const struct check_param_row check_params[];
+/* The row's rule for a value from elsewhere; the words do not name the parameter. */
+bool check_value_holds(struct check *k, const struct check_param_row *row, const char *value);
 bool check_param_holds(struct check *k, const struct check_param_row *row);
 
 /* Value of a parameter, copied into out; false when there is none. */

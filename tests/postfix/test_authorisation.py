@@ -17,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from pki import Party
-from stack import CITIZENS, CLERK, Stack, citizen, free_port, mail
+from stack import CITIZENS, CLERK, Stack, age, citizen, free_port, mail
 
 PASSWORD = "hestehov-77"
 OLA = "ola@annen.example"
@@ -371,3 +371,33 @@ def test_no_open_relay(auth):
     assert hand_in(auth.from_network("203.0.113.130"), CLERK, to="noen@fremmed.example") == (554, "5.7.1")
     assert hand_in(auth.from_network("198.18.0.1"), CLERK, to=f"fremmed.example!noen@{CITIZENS}") == \
         (554, "5.7.1")
+
+
+# -- brevdue check sees what would let others in -----------------------------------------------
+
+def wrong_listeners(stack):
+    said = stack.brevdue("check", check=False).stdout
+    return [line for line in said.splitlines() if line.startswith("WRONG  certificate listeners")]
+
+
+@pytest.mark.parametrize("old, new", [
+    ("smtpd_tls_req_ccert=yes", "smtpd_tls_req_ccert=no"),
+    ("certs-eksempel, reject }", "certs-eksempel }"),
+    ("=check_ccert_access", "=permit_mynetworks check_ccert_access"),
+    ("check_ccert_access texthash:", "check_client_access texthash:"),
+    ("smtpd_tls_security_level=encrypt -o smtpd_tls_req", "smtpd_tls_security_level=may -o smtpd_tls_req"),
+    ("milter_macro_daemon_name=sert-eksempel", "milter_macro_daemon_name=sert"),
+    ("smtpd_client_restrictions=permit_sasl", "milter_macro_daemon_name=sert-annen -o smtpd_client_restrictions=permit_sasl"),
+])
+def test_check_finds_an_open_certificate_listener(auth, old, new):
+    assert wrong_listeners(auth) == []
+    master = auth.front.config / "master.cf"
+    text = master.read_text()
+    assert old in text
+    try:
+        master.write_text(text.replace(old, new, 1))
+        age(master)
+        assert len(wrong_listeners(auth)) == 1
+    finally:
+        master.write_text(text)
+        age(master)

@@ -93,6 +93,10 @@ ROWS = [
     ("no -v", service("front", lambda t: t.replace("cleanup\n", "cleanup -v\n", 1))),
     ("milter not on port 25", service("front", lambda t: t + "25 inet n - y - - smtpd -o smtpd_milters=unix:x\n")),
     ("milter on each listener", service("front", lambda t: t + "127.0.0.1:2526 inet n - y - - smtpd\n")),
+    ("listeners keep the rules", service("front", lambda t: t.replace(
+        " smtpd\n", " smtpd\n    -o milter_default_action=accept\n", 1))),
+    ("listeners keep the rules", service("front", lambda t: t.replace(
+        " smtpd\n", " smtpd\n    -o { smtpd_forbid_bare_newline_exclusions = $mynetworks }\n", 1))),
     ("sending instance has no port", service("sending", lambda t: t + "2527 inet n - y - - smtpd\n")),
     ("sending instance's services", service("sending", lambda t: t.replace("\nreport ", "\nraport ", 1))),
     ("citizens' domains", parameter("front", "transport_maps =")),
@@ -134,6 +138,9 @@ CONF_ROWS = [
     ("ordinary mail kept", "milter {", "milter {{\n\tordinary = pass"),
     ("sending instance answers", "public/seal", "public/seel"),
     ("front instance", "front/etc", "front/ikke"),
+    ("certificate listeners", 'client "fagsystem" {{', 'client "x" {{ listeners = {{ "x" }} agencies = {{ "eksempel" }} }}\n'
+     'client "fagsystem" {{'),
+    ("certificate listeners", 'client "fagsystem" {{', 'client "fagsystem" {{\n\tlisteners = {{ "front" }}'),
 ]
 
 
