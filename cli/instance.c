@@ -146,6 +146,10 @@ parameters_common(struct parameters *p, const struct conf *c, const char *queue,
 		      "authorized_submit_users", "%s", "");
 	parameter_set(p, "citizens' domains and our own have no way but ours", "transport_maps",
 		      "texthash:$config_directory/transport");
+	parameter_set(p,
+		      "a discarded message never gives its token back: with a delay each mail "
+		      "would wait that long",
+		      "in_flow_delay", "0");
 	parameter_set(p, "mailboxes have no limit below that of messages", "mailbox_size_limit",
 		      "0");
 	parameter_set(p, NULL, "bounce_size_limit", "50000");

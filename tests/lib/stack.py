@@ -262,9 +262,10 @@ class Sandbox(Daemon):
 
 class Stack:
     """See the module's text. overrides: section -> extra lines of brevdue.conf. first: the gateway
-    whose register, sending instance and transport a second gateway shares."""
+    whose register, sending instance and transport a second gateway shares. front_services: more
+    lines of the front's master.cf."""
 
-    def __init__(self, build, folder=None, overrides=None, persons=None, first=None):
+    def __init__(self, build, folder=None, overrides=None, persons=None, first=None, front_services=()):
         self.build = pathlib.Path(build).resolve()
         self.own_folder = folder is None
         self.dir = pathlib.Path(folder or tempfile.mkdtemp(prefix="bd-", dir="/tmp"))
@@ -276,6 +277,9 @@ class Stack:
         self.failpoints = self.dir / "failpoints"
         self.port, self.sandbox_port = free_port(), free_port()
         self.port_elsewhere = free_port()  # there a client may say by XCLIENT where it comes from
+        self.services = [f"127.0.0.1:{self.port_elsewhere} inet n - y - - smtpd -o smtpd_milters=unix:brevdue/milter "
+                         "-o smtpd_reject_unlisted_recipient=no -o smtpd_authorized_xclient_hosts=127.0.0.1",
+                         *front_services]
         self.tmpfs = "1G"  # a limit, not a reservation
         log = self.dir / "log"
         self.front = Postfix("front", self.dir / "front/etc", self.dir / "front/queue", log / "front.log")
@@ -391,7 +395,7 @@ postfix {{
 	front-certificate = "{d}/etc/smtp.pem"
 	front-key = "{d}/etc/smtp.key"
 	front-tmpfs = {self.tmpfs}
-	front-services = {{ "127.0.0.1:{self.port_elsewhere} inet n - y - - smtpd -o smtpd_milters=unix:brevdue/milter -o smtpd_reject_unlisted_recipient=no -o smtpd_authorized_xclient_hosts=127.0.0.1" }}
+	front-services = {{ {", ".join(f'"{line}"' for line in self.services)} }}
 	send-config = "{self.sending.config}"
 	send-queue = "{self.sending.queue}"
 	send-data = "{d}/send/data"
@@ -527,9 +531,9 @@ postfix {{
         finally:
             self.failpoints.write_text("")
 
-    def smtp(self, tls=True, source="127.0.0.1", helo="klient.eksempel.example", timeout=120, address=None):
+    def smtp(self, tls=True, source="127.0.0.1", helo="klient.eksempel.example", timeout=120, address=None, port=None):
         """A connection like a mail client's; the caller closes it. address: comes from there (XCLIENT)."""
-        port = self.port_elsewhere if address else self.port
+        port = port or (self.port_elsewhere if address else self.port)
         client = smtplib.SMTP("127.0.0.1", port, local_hostname=helo, timeout=timeout,
                               source_address=(source, 0))
         client.ehlo()
