@@ -89,19 +89,21 @@ first_word(char *value)
 	*p = '\0';
 }
 
-/* Mails that programs make about other mails. */
+/* Mails that programs make about other mails. What a case system sends by itself may well say
+ * "Auto-Submitted: auto-generated" (RFC 3834 section 5) and is a letter. */
 static int
 refuse_automatic(const struct strict_mail *m, struct bd_err *e)
 {
 	static const struct {
-		const char *header, *good, *bad, *why;
+		const char *header, *good, *also_good, *bad, *why;
 	} rules[] = {
-		{ "Auto-Submitted", "no", NULL, "an automatic mail (Auto-Submitted)" },
-		{ "X-Autoreply", "no", NULL, "an automatic answer" },
-		{ "X-Autorespond", "no", NULL, "an automatic answer" },
-		{ "Precedence", NULL, "auto_reply", "an automatic answer" },
-		{ "Content-Class", "urn:content-classes:message", NULL,
-		  "a recall, meeting, task or other item that is no letter" },
+		{ "Auto-Submitted", "no", "auto-generated", NULL,
+		  "an automatic mail (Auto-Submitted)" },
+		{ "X-Autoreply", "no", "no", NULL, "an automatic answer" },
+		{ "X-Autorespond", "no", "no", NULL, "an automatic answer" },
+		{ "Precedence", NULL, NULL, "auto_reply", "an automatic answer" },
+		{ "Content-Class", "urn:content-classes:message", "urn:content-classes:message",
+		  NULL, "a recall, meeting, task or other item that is no letter" },
 	};
 
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
@@ -113,8 +115,9 @@ refuse_automatic(const struct strict_mail *m, struct bd_err *e)
 		if (value == NULL)
 			continue;
 		first_word(value);
-		bad = rules[i].good != NULL ? strcmp(value, rules[i].good) != 0
-					    : strcmp(value, rules[i].bad) == 0;
+		bad = rules[i].bad != NULL ? strcmp(value, rules[i].bad) == 0
+					   : strcmp(value, rules[i].good) != 0 &&
+						 strcmp(value, rules[i].also_good) != 0;
 		free(value);
 		if (bad)
 			return refuse(e, rules[i].why);
