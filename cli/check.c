@@ -89,6 +89,7 @@ all_go(struct tally *t, struct check *k)
 
 	rows_go(t, k, check_key_rows, postfix);
 	rows_go(t, k, check_system_rows, postfix);
+	rows_go(t, k, check_way_rows, postfix);
 	for (int i = 0; i < 2; i++) {
 		char name[80];
 

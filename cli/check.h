@@ -40,6 +40,7 @@ struct check_row {
 /* Ends with a NULL name. */
 extern const struct check_row check_key_rows[];
 extern const struct check_row check_system_rows[];
+extern const struct check_row check_way_rows[];
 extern const struct check_row check_postfix_rows[];
 extern const struct check_row check_listener_rows[];
 

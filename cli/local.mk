@@ -3,7 +3,7 @@ noinst_LIBRARIES += cli/libcli.a
 cli_libcli_a_SOURCES = \
 	cli/check.c cli/check.h \
 	cli/check_listeners.c \
-	cli/check_postfix.c cli/check_system.c \
+	cli/check_postfix.c cli/check_system.c cli/check_ways.c \
 	cli/cli.c cli/cli.h \
 	cli/commands.h \
 	cli/instance.c cli/instance.h cli/instance_private.h \

@@ -184,10 +184,15 @@ make(const struct conf *c, const struct options *o, struct bd_err *e)
 	for (int i = 0; i < 2 && rc == 0; i++)
 		rc = plan_apply(plans[i], e);
 	if (rc == 0)
-		printf("%d changes made. Start brevdue logmask first, then the instances:\n"
-		       "  brevdue logmask &\n  postfix -c %s start\n  postfix -c %s start\n"
-		       "An instance that runs already needs: postfix -c DIR reload\n",
-		       changes, s[1].config, s[0].config);
+		printf("%d changes made. Start, in this order:\n"
+		       "  brevdue-lookup, brevdue-transport\n  postfix -c %s start\n"
+		       "  brevdue-milter, brevdue logmask\n  postfix -c %s start\n"
+		       "An instance that runs already needs: postfix -c DIR reload\n"
+		       "%s",
+		       changes, s[1].config, s[0].config,
+		       o->mount ? "A boot empties the RAM disk: run this again before the front "
+				  "instance starts\n"
+				: "");
 out:
 	plan_free(&plans[0]);
 	plan_free(&plans[1]);

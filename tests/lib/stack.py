@@ -358,7 +358,7 @@ lookup {{
 	user = "brevdue-lookup"
 	users = {{ "brevdue-milter", "brevdue-transport" }}
 	socket = "{shared}/run/lookup/lookup"
-	socket-group = "{USERS[0]}"
+	socket-group = "{SUBMIT_GROUP}"
 	control = "{shared}/run/lookup/control"
 	database = "{shared}/db/lookup"
 	{get("lookup")}
