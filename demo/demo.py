@@ -32,6 +32,7 @@ from stack import CITIZENS, CLERK, KARI, Stack, citizen, wait_for  # noqa: E402
 STATE = pathlib.Path("/run/brevdue-demo.json")
 TEXT = "Hei Kari.\n\nVedlagt er vedtaket ditt om barnehageplass. Fristen for klage er tre uker.\n"
 PLAIN = "Fristen for klage er tre uker"  # what must not be found anywhere on the way
+WAYS = {"epostvarsel": "e-mail", "smsvarsel": "SMS"}
 SUBJECT = "Vedtak om barnehageplass"
 WIDTH = min(shutil.get_terminal_size((100, 24)).columns, 110)
 
@@ -46,7 +47,7 @@ class Failed(Exception):
 
 
 def heading(number, text):
-    print(f"\n{BOLD}{BLUE}{number}{OFF} {BOLD}{text}{OFF}\n", flush=True)
+    print(f"\n{BOLD}{BLUE}{number}{OFF}  {BOLD}{text}{OFF}\n{DIM}{'-' * min(WIDTH, len(text) + 3)}{OFF}", flush=True)
 
 
 def words(text):
@@ -119,11 +120,22 @@ def short(dialogue):
 
 
 def show_processes(stack):
-    daemons = (stack.milter, stack.lookup, stack.transport, stack.logmask, stack.sandbox)
-    pids = [str(pid) for d in daemons for pid in (d.process.pid, *d.children())]
-    out = subprocess.run(["ps", "-o", "user:18,pid,args", "-p", ",".join(pids)], capture_output=True, text=True,
-                         check=False).stdout
-    evidence(re.sub(r"\S*/(brevdue[\w-]*) ", r"\1 ", out))
+    jobs = ((stack.milter, "takes mail from Postfix, makes and seals letters"),
+            (stack.lookup, "answers who may be sent what; the register is its own"),
+            (stack.transport, "takes sealed messages from Postfix, delivers them"),
+            (stack.logmask, "keeps persons out of the front's log"),
+            (stack.sandbox, "plays token service, access point and mailboxes"))
+    for daemon, job in jobs:
+        pids = [daemon.process.pid, *daemon.children()]
+        users = subprocess.run(["ps", "-o", "pid=,user:18=", "-p", ",".join(map(str, pids))], capture_output=True,
+                               text=True, check=False).stdout
+        user = dict(line.split() for line in users.splitlines())
+        print(f"  {BOLD}{daemon.name:10}{OFF} {user.get(str(pids[0]), '?'):18} {job}")
+        for pid in pids[1:]:
+            owner = user.get(str(pid), "?")
+            part = "masks, with no rights" if daemon is stack.logmask else \
+                "starts readers and signer" if owner == "root" else "signer: the keys are here only"
+            print(f"  {DIM}{'':10} {owner:18} {part}{OFF}")
     print()
     for part in (stack.front, stack.sending):
         kind = subprocess.run(["stat", "-f", "-c", "%T", str(part.queue)], capture_output=True, text=True,
@@ -138,7 +150,7 @@ def play_letter(stack, folder):
     png.write_bytes(files.png())
     words("""The transport is stopped for a moment, so that the letter can be looked at in the queue.""")
     stack.transport.stop()
-    command(f"swaks --tls --server 127.0.0.1:{stack.port} --from {CLERK} --to {citizen(name='Kari.Nordmann')} "
+    command(f"swaks --tls --server 127.0.0.1:{stack.port} --from {CLERK} \\\n        --to {citizen(name='Kari.Nordmann')} "
             "--attach vedtak.pdf --attach kart.png")
     status, dialogue = swaks(stack, citizen(name="Kari.Nordmann"),
                              attachments=[(pdf, "application/pdf"), (png, "image/png")])
@@ -157,8 +169,8 @@ def play_queue(stack):
     command(f"postcat -c {stack.sending.config} -q {queue_id}")
     text = stack.sending.postcat(queue_id)
     shown = [line for line in text.splitlines() if not line.startswith("named_attribute")]
-    evidence("\n".join(shown[:34]), DIM)
-    print(f"  {DIM}... {len(shown) - 34} more lines of base64{OFF}\n")
+    evidence("\n".join(shown[:24]), DIM)
+    print(f"  {DIM}... {len(shown) - 24} more lines of base64{OFF}\n")
     raw = b"".join(stack.sending.raw_files().values()) + b"".join(stack.front.raw_files().values())
     needles = [PLAIN.encode(), SUBJECT.encode(), KARI.encode(), b"Kari.Nordmann",
                base64.b64encode(PLAIN.encode())[:24]]
@@ -167,14 +179,30 @@ def play_queue(stack):
     return queue_id
 
 
-def play_mailbox(stack, pdf, png, queue_id):
+def show_letter(stack, letter):
+    command(f"curl {stack.sandbox.url}/sandbox/letters/{letter['id']}")
+    notices = "; ".join(f"{WAYS.get(kind, kind)} on days {', '.join(map(str, notice['repetisjoner']))}"
+                        for kind, notice in letter["notices"].items())
+    for name, value in (("mailbox", f"{letter['mailbox']} at {letter['provider']}"),
+                        ("sender", f"{letter['sender']}, signed by {letter['signer']}"),
+                        ("before login", letter["public_title"]), ("login level", letter["security_level"]),
+                        ("notices", notices)):
+        print(f"  {DIM}{name:13}{OFF}{value}")
+    for document in letter["documents"]:
+        print(f"  {DIM}{'document ' + str(document['n']):13}{OFF}{document['title']:26} {document['mime']:16} "
+              f"{document['size']:6} B  {DIM}sha256 {document['sha256'][:16]}...{OFF}")
+    print()
+
+
+def play_mailbox(stack, pdf, png):
     heading(3, "The letter in the citizen's mailbox, decrypted and verified there")
     words("The transport is started again and the queue flushed.")
     stack.transport.start()
     stack.sending.flush()
     letter = stack.wait_letters(1)[0]
-    evidence(json.dumps(letter, indent=1, ensure_ascii=False), DIM)
-    print()
+    show_letter(stack, letter)
+    check("failure" not in letter and letter["statuses"][-1]["status"] == "SENDT",
+          "the mailbox opened the package and found signature, chain and every digest right")
     got = [document["sha256"] for document in letter["documents"]]
     for path in (pdf, png):
         want = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -182,11 +210,16 @@ def play_mailbox(stack, pdf, png, queue_id):
     return letter
 
 
-def play_log(stack):
+def play_log(stack, queue_id):
     heading(4, "The log line that joins both queue ids, and the front's log, masked")
     line = wait_for("the milter's line about the letter",
                     lambda: next((x for x in stack.milter.text().splitlines() if "letter id=" in x), None))
     whole(line)
+    print()
+    for name, where in (("queue", "front"), ("submitted", "sending")):
+        found = re.search(rf"\b{name}=(\S+)", line)
+        print(f"  {DIM}{where + ' instance':18}{OFF} {found.group(1) if found else '-'}")
+    check(f"submitted={queue_id}" in line, "the line names the sending queue's id that postcat showed")
     front = [x for x in stack.front.text().splitlines() if CITIZENS in x]
     if front:
         print()
@@ -215,7 +248,7 @@ def play_refusals(stack):
     message_id = "<register-down@eksempel.example>"
     stack.lookup.stop()
     refusal(stack, "e", "the register is down", "451 4.4.3", citizen(), message_id=message_id)
-    words("It comes back, and the client tries again as mail clients do:")
+    print("\n  It comes back, and the client tries again as mail clients do:")
     stack.lookup.start()
     _, dialogue = swaks(stack, citizen(), message_id=message_id)
     evidence("\n".join(line for line in dialogue if "250 2" in line)[-200:])
@@ -226,13 +259,18 @@ def play_refusals(stack):
 def say_how_to_use(stack):
     heading("*", "Left running")
     print(textwrap.dedent(f"""\
-      send      swaks --tls --server 127.0.0.1 --port {stack.port} --from {CLERK} \\
-                      --to {citizen()} --header 'Subject: Hei' --body 'Et brev' --attach-type application/pdf --attach @FILE.pdf
-      look      {stack.sandbox.url}/   the sandbox: register, mailboxes, letters
-      queue     postqueue -c {stack.sending.config} -p
-      logs      {stack.dir}/log/   (front.log is Postfix's, masked)
-      records   {stack.build}/brevdue -c {stack.conf} letters
-      stop      ./run stop
+  send      swaks --tls --server 127.0.0.1:{stack.port} --from {CLERK} \\
+              --to {citizen()} --header 'Subject: Hei' --body 'Et brev' \\
+              --attach-type application/pdf --attach-name brev.pdf --attach @{stack.dir}/vedtak.pdf
+            any mail client can send too: server 127.0.0.1, port {stack.port}, STARTTLS, no login;
+            senders @{stacks.AGENCY_DOMAIN}; citizens are in the register of the page below
+  look      {stack.sandbox.url}/   (register, mailboxes, letters, faults to switch on)
+  queue     postqueue -c {stack.sending.config} -p
+  logs      {stack.dir}/log/   (front.log is Postfix's, masked; milter.log says why a mail was refused)
+  records   {stack.build}/brevdue -c {stack.conf} letters
+  check     {stack.build}/brevdue -c {stack.conf} check
+            (calls one thing wrong: the listener on which this demo pretends to be an office network)
+  stop      ./run stop
     """))
 
 
@@ -252,9 +290,11 @@ def stop_kept(build):
         if part.config.exists():
             part.stop()
     for pid in state["pids"]:
-        try:
+        try:  # after a boot the number may be another's
+            if state["folder"].encode() not in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+                continue
             os.kill(pid, 15)
-        except ProcessLookupError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
         wait_for(f"process {pid} to end", lambda pid=pid: not pathlib.Path(f"/proc/{pid}").exists())
     stack.undo_postfix()
@@ -287,8 +327,8 @@ def main():
         show_processes(stack)
         pdf, png = play_letter(stack, stack.dir)
         queue_id = play_queue(stack)
-        play_mailbox(stack, pdf, png, queue_id)
-        play_log(stack)
+        play_mailbox(stack, pdf, png)
+        play_log(stack, queue_id)
         play_refusals(stack)
         done = True
         print(f"\n{BOLD}{GREEN}All of it happened, in {time.monotonic() - began:.0f} s.{OFF}")
