@@ -52,28 +52,6 @@ message_read(const char *name, struct buf *message, struct bd_err *e)
 	return rc;
 }
 
-static int
-keys_load(const struct conf *c, struct seal_keys *keys, struct bd_err *e)
-{
-	const char **ids = calloc(c->seal_key_count + 1, sizeof(*ids));
-	const char **files = calloc(c->seal_key_count + 1, sizeof(*files));
-	int rc = -1;
-
-	if (ids == NULL || files == NULL) {
-		bd_fail(e, BD_E_MEMORY, "out of memory");
-		goto out;
-	}
-	for (size_t i = 0; i < c->seal_key_count; i++) {
-		ids[i] = c->seal_keys[i].id;
-		files[i] = c->seal_keys[i].file;
-	}
-	rc = seal_keys_load(ids, files, c->seal_key_count, keys, e);
-out:
-	free(ids);
-	free(files);
-	return rc;
-}
-
 /* Masks the members that name a person, and numbers and addresses of persons in all the others, so
  * that a member that comes later is not shown by oversight. */
 static void
@@ -189,7 +167,8 @@ open_message(const struct conf *c, const struct options *o, struct bd_err *e)
 	struct seal_keys keys = { 0 };
 	int rc = -1;
 
-	if (keys_load(c, &keys, e) == -1 || message_read(o->file, &message, e) == -1 ||
+	if (seal_keys_load(c->seal_keys, c->seal_key_count, &keys, e) == -1 ||
+	    message_read(o->file, &message, e) == -1 ||
 	    sealed_open(message.data, message.len, &keys, NULL, &record, &package, e) == -1 ||
 	    record_print(c, record, o->show_person, e) == -1)
 		goto out;

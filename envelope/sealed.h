@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "common/buf.h"
+#include "common/conf.h"
 #include "common/encode.h"
 #include "common/err.h"
 
@@ -117,8 +118,10 @@ int sealed_open(const void *message, size_t len, const struct seal_keys *keys,
  * header, which openssl cms opens too. Borrowed from message; length 0 when it is not there. */
 void sealed_record(const void *message, size_t len, const void **record_r, size_t *record_len_r);
 
-int seal_keys_load(const char *const *ids, const char *const *files, size_t count,
-		   struct seal_keys *keys_r, struct bd_err *e);
+/* Reads the key files of brevdue.conf, 32 raw bytes each, not readable by others. Kind CONFIG. The
+ * caller clears. */
+int seal_keys_load(const struct conf_seal_key *list, size_t count, struct seal_keys *keys_r,
+		   struct bd_err *e);
 void seal_keys_clear(struct seal_keys *keys); /* wipes */
 
 #endif

@@ -59,8 +59,8 @@ out:
 }
 
 int
-seal_keys_load(const char *const *ids, const char *const *files, size_t count,
-	       struct seal_keys *keys_r, struct bd_err *e)
+seal_keys_load(const struct conf_seal_key *list, size_t count, struct seal_keys *keys_r,
+	       struct bd_err *e)
 {
 	struct seal_keys keys = { NULL, 0 };
 
@@ -72,7 +72,7 @@ seal_keys_load(const char *const *ids, const char *const *files, size_t count,
 		struct seal_key *key = &keys.keys[i];
 
 		keys.count = i + 1;
-		if (*ids[i] == '\0' || (key->id = strdup(ids[i])) == NULL) {
+		if (*list[i].id == '\0' || (key->id = strdup(list[i].id)) == NULL) {
 			bd_fail(e, BD_E_CONFIG, "seal key without a name, or no memory");
 			goto bad;
 		}
@@ -82,7 +82,7 @@ seal_keys_load(const char *const *ids, const char *const *files, size_t count,
 				goto bad;
 			}
 		}
-		if (key_read(files[i], key->key, e) == -1)
+		if (key_read(list[i].file, key->key, e) == -1)
 			goto bad;
 	}
 	*keys_r = keys;

@@ -105,35 +105,17 @@ static int
 load_keys(struct gate *g, struct bd_err *e)
 {
 	const struct conf *c = g->conf;
-	const char **ids = calloc(c->seal_key_count + 1, sizeof(*ids));
-	const char **files = calloc(c->seal_key_count + 1, sizeof(*files));
-	int rc = -1;
 
-	if (ids == NULL || files == NULL) {
-		bd_fail(e, BD_E_MEMORY, "seal keys");
-		goto out;
-	}
-	if (c->seal_key_count == 0 || c->secret == NULL || c->trust == NULL) {
-		bd_fail(e, BD_E_CONFIG, "%s: seal-key, secret and trust must be set", c->file);
-		goto out;
-	}
-	for (size_t i = 0; i < c->seal_key_count; i++) {
-		ids[i] = c->seal_keys[i].id;
-		files[i] = c->seal_keys[i].file;
-	}
-	if (seal_keys_load(ids, files, c->seal_key_count, &g->seal_keys, e) == -1)
-		goto out;
+	if (c->secret == NULL || c->trust == NULL)
+		return bd_fail(e, BD_E_CONFIG, "%s: secret and trust must be set", c->file);
+	if (seal_keys_load(c->seal_keys, c->seal_key_count, &g->seal_keys, e) == -1)
+		return -1;
 	if (privs_read_secret(c->secret, g->secret, sizeof(g->secret), e) != sizeof(g->secret)) {
 		e->kind = BD_E_CONFIG;
-		bd_wrap(e, "secret %s must hold %d bytes", c->secret, GATE_SECRET_BYTES);
-		goto out;
+		return bd_wrap(e, "secret %s must hold %d bytes", c->secret, GATE_SECRET_BYTES);
 	}
 	g->roots = cert_roots_load(c->trust, e);
-	rc = g->roots != NULL ? 0 : -1;
-out:
-	free(ids);
-	free(files);
-	return rc;
+	return g->roots != NULL ? 0 : -1;
 }
 
 static int

@@ -63,30 +63,14 @@ static int
 secrets_read(struct transport *t, struct bd_err *e)
 {
 	const struct conf *c = t->conf;
-	const char **ids = calloc(c->seal_key_count + 1, sizeof(*ids));
-	const char **files = calloc(c->seal_key_count + 1, sizeof(*files));
-	int rc = -1;
 
-	if (ids == NULL || files == NULL) {
-		bd_fail(e, BD_E_MEMORY, "seal keys");
-		goto out;
-	}
-	for (size_t i = 0; i < c->seal_key_count; i++) {
-		ids[i] = c->seal_keys[i].id;
-		files[i] = c->seal_keys[i].file;
-	}
-	if (seal_keys_load(ids, files, c->seal_key_count, &t->keys, e) == -1)
-		goto out;
-	if (privs_read_secret(c->secret, t->secret, sizeof(t->secret), e) != sizeof(t->secret)) {
-		if (e->cause[0] == '\0')
-			bd_fail(e, BD_E_CONFIG, "%s: not 32 bytes", c->secret);
-		goto out;
-	}
-	rc = 0;
-out:
-	free(ids);
-	free(files);
-	return rc;
+	if (seal_keys_load(c->seal_keys, c->seal_key_count, &t->keys, e) == -1)
+		return -1;
+	if (privs_read_secret(c->secret, t->secret, sizeof(t->secret), e) == sizeof(t->secret))
+		return 0;
+	if (e->cause[0] == '\0')
+		bd_fail(e, BD_E_CONFIG, "%s: not 32 bytes", c->secret);
+	return -1;
 }
 
 static int

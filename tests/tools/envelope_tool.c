@@ -211,9 +211,9 @@ do_verify(char **arg, int count)
 }
 
 static void
-keys_read(const char *id, const char *file, struct seal_keys *keys)
+keys_read(char *id, char *file, struct seal_keys *keys)
 {
-	if (seal_keys_load(&id, &file, 1, keys, &err) == -1)
+	if (seal_keys_load(&(struct conf_seal_key){ id, file }, 1, keys, &err) == -1)
 		die(file);
 }
 

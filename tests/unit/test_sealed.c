@@ -482,8 +482,9 @@ static void
 test_key_files(void **state)
 {
 	char folder[] = "/tmp/brevdue-test-XXXXXX", file[64];
-	const char *ids[] = { "one", "two" }, *files[2];
-	const char *same[] = { "one", "one" };
+	char one[] = "one", other[] = "two";
+	struct conf_seal_key two[] = { { one, file }, { other, file } };
+	struct conf_seal_key same[] = { { one, file }, { one, file } };
 	static const size_t sizes[] = { 32, 0, 31, 33, 65 };
 	struct seal_keys loaded;
 	struct bd_err e = { 0 };
@@ -491,8 +492,7 @@ test_key_files(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(folder));
 	snprintf(file, sizeof(file), "%s/key", folder);
-	files[0] = files[1] = file;
-	assert_int_equal(seal_keys_load(ids, files, 1, &loaded, &e), -1);
+	assert_int_equal(seal_keys_load(two, 1, &loaded, &e), -1);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		FILE *f = fopen(file, "w");
 
@@ -501,19 +501,19 @@ test_key_files(void **state)
 			fputc('k', f);
 		fclose(f);
 		assert_int_equal(chmod(file, 0640), 0);
-		assert_int_equal(seal_keys_load(ids, files, 2, &loaded, &e), i == 0 ? 0 : -1);
+		assert_int_equal(seal_keys_load(two, 2, &loaded, &e), i == 0 ? 0 : -1);
 		if (i == 0) {
 			assert_int_equal(loaded.count, 2);
 			assert_string_equal(loaded.keys[1].id, "two");
 			assert_int_equal(loaded.keys[1].key[31], 'k');
 			seal_keys_clear(&loaded);
-			assert_int_equal(seal_keys_load(same, files, 2, &loaded, &e), -1);
+			assert_int_equal(seal_keys_load(same, 2, &loaded, &e), -1);
 			assert_int_equal(chmod(file, 0644), 0);
-			assert_int_equal(seal_keys_load(ids, files, 1, &loaded, &e), -1);
+			assert_int_equal(seal_keys_load(two, 1, &loaded, &e), -1);
 			assert_non_null(strstr(e.cause, "others"));
 		}
 	}
-	assert_int_equal(seal_keys_load(ids, files, 0, &loaded, &e), -1);
+	assert_int_equal(seal_keys_load(two, 0, &loaded, &e), -1);
 	unlink(file);
 	rmdir(folder);
 }
