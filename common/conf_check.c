@@ -6,8 +6,11 @@
 #include "config.h"
 #include "common/conf_private.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
+
+#include "common/network.h"
 
 static int
 check_agency(const struct conf *c, const struct conf_load *l, size_t i, struct bd_err *e)
@@ -68,23 +71,72 @@ check_client(const struct conf *c, const struct conf_load *l, size_t i, struct b
 	return 0;
 }
 
-/* A login that two clients have would make the order of the file decide who speaks for whom. */
+static bool
+same_text(const char *a, const char *b)
+{
+	return strcmp(a, b) == 0;
+}
+
+static bool
+same_network(const char *a, const char *b)
+{
+	struct bd_err ignored = { 0 }; /* what does not parse was refused before */
+	struct network x = { 0 }, y = { 0 };
+
+	return network_parse(a, &x, &ignored) == 0 && network_parse(b, &y, &ignored) == 0 &&
+	       x.family == y.family && x.bits == y.bits &&
+	       memcmp(x.address, y.address, sizeof(x.address)) == 0;
+}
+
+static const struct {
+	const char *name;
+	size_t offset;
+	bool (*same)(const char *a, const char *b);
+} credentials[] = {
+	{ "logins", offsetof(struct conf_client, logins), same_text },
+	{ "networks", offsetof(struct conf_client, networks), same_network },
+	{ "listeners", offsetof(struct conf_client, listeners), same_text },
+};
+
+static char **
+credentials_of(const struct conf_client *client, size_t kind)
+{
+	char **list;
+
+	memcpy(&list, (const char *)client + credentials[kind].offset, sizeof(list));
+	return list;
+}
+
+/* Whose credential it is among the clients before i, or NULL. */
+static const struct conf_client *
+owner_before(const struct conf *c, size_t i, size_t kind, const char *credential)
+{
+	for (size_t j = 0; j < i; j++) {
+		char **list = credentials_of(&c->clients[j], kind);
+
+		for (; list != NULL && *list != NULL; list++)
+			if (credentials[kind].same(*list, credential))
+				return &c->clients[j];
+	}
+	return NULL;
+}
+
+/* What two clients have in common would make the order of the file decide who speaks for whom. */
 static int
-check_logins(const struct conf *c, const struct conf_load *l, struct bd_err *e)
+check_credentials(const struct conf *c, const struct conf_load *l, struct bd_err *e)
 {
 	for (size_t i = 0; i < c->client_count; i++) {
-		char **mine = c->clients[i].logins;
+		for (size_t kind = 0; kind < sizeof(credentials) / sizeof(credentials[0]); kind++) {
+			char **mine = credentials_of(&c->clients[i], kind);
 
-		for (size_t k = 0; mine != NULL && mine[k] != NULL; k++) {
-			for (size_t j = 0; j < i; j++) {
-				char **other = c->clients[j].logins;
+			for (; mine != NULL && *mine != NULL; mine++) {
+				const struct conf_client *owner = owner_before(c, i, kind, *mine);
 
-				for (size_t n = 0; other != NULL && other[n] != NULL; n++)
-					if (strcmp(mine[k], other[n]) == 0)
-						return conf_fail_at(
-						    l, e, CONF_CLIENT, i, "logins",
-						    "logins: \"%s\" is client \"%s\" already",
-						    mine[k], c->clients[j].name);
+				if (owner != NULL)
+					return conf_fail_at(
+					    l, e, CONF_CLIENT, i, credentials[kind].name,
+					    "%s: \"%s\" is client \"%s\" already",
+					    credentials[kind].name, *mine, owner->name);
 			}
 		}
 	}
@@ -169,7 +221,8 @@ conf_check(const struct conf *c, const struct conf_load *l, struct bd_err *e)
 	for (size_t i = 0; i < c->client_count; i++)
 		if (check_client(c, l, i, e) == -1)
 			return -1;
-	if (check_logins(c, l, e) == -1 || check_top(c, l, e) == -1 || check_milter(c, l, e) == -1)
+	if (check_credentials(c, l, e) == -1 || check_top(c, l, e) == -1 ||
+	    check_milter(c, l, e) == -1)
 		return -1;
 	return check_services(c, l, e);
 }

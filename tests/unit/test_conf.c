@@ -308,6 +308,14 @@ static const struct mistake mistakes[] = {
 	{ "same login",
 	  GOOD "client c { logins = x agencies = {a} }\nclient d { logins = x agencies = {a} }\n",
 	  ":6: logins: \"x\" is client \"c\" already" },
+	{ "same listener",
+	  GOOD "client c { listeners = x agencies = {a} }\nclient d { listeners = {y, x} agencies "
+	       "= {a} }\n",
+	  ":6: listeners: \"x\" is client \"c\" already" },
+	{ "same network",
+	  GOOD "client c { networks = 192.0.2.1 agencies = {a} }\n"
+	       "client d { networks = {192.0.2.0/24, 192.0.2.1/32} agencies = {a} }\n",
+	  ":6: networks: \"192.0.2.1/32\" is client \"c\" already" },
 	{ "address", GOOD "client c {\n networks = 192.0.2.x\n agencies = a }\n",
 	  ":6: networks \"192.0.2.x\" is not an IP address, a prefix (192.0.2.0/24) or \"unix\"" },
 	{ "prefix", GOOD "client c {\n networks = 192.0.2.0/33\n agencies = a }\n",
