@@ -68,12 +68,12 @@ class Authorised(Stack):
         self.overrides = {
             "agency": [f'sender "{BOTH}" {{ }}'],
             "more": [AGENCIES.replace("SANDBOX", str(self.sandbox.folder))],
-            "postfix": [f'front-parameters = {{ "smtpd_tls_CAfile = {self.files}/ca.pem" }}',
-                        f"front-services += {{ {', '.join(self.services())} }}"],
+            "postfix": [f'front-parameters = {{ "smtpd_tls_CAfile = {self.files}/ca.pem" }}'],
         }
+        self.services += self.listener_lines()
         self.make_files()
 
-    def services(self):
+    def listener_lines(self):
         """Lines for master.cf. The first two run without chroot, so that Cyrus SASL finds its data."""
         common = ("-o smtpd_milters=unix:brevdue/milter -o smtpd_reject_unlisted_recipient=no "
                   "-o smtpd_tls_security_level=encrypt")
@@ -81,14 +81,14 @@ class Authorised(Stack):
                 "-o smtpd_client_restrictions=permit_sasl_authenticated,reject")
         owned = (f"-o smtpd_sender_login_maps=texthash:{self.files}/owners "
                  "-o smtpd_sender_restrictions=reject_sender_login_mismatch")
-        yield f'"127.0.0.1:{self.login_port} inet n - n - - smtpd {sasl}"'
-        yield f'"127.0.0.1:{self.owned_port} inet n - n - - smtpd {sasl} {owned}"'
-        yield f'"127.0.0.1:{self.chroot_port} inet n - y - - smtpd {sasl}"'
+        yield f"127.0.0.1:{self.login_port} inet n - n - - smtpd {sasl}"
+        yield f"127.0.0.1:{self.owned_port} inet n - n - - smtpd {sasl} {owned}"
+        yield f"127.0.0.1:{self.chroot_port} inet n - y - - smtpd {sasl}"
         for name, port in self.cert_ports.items():
             ask = {"eksempel": "req", "annen": "ask"}[name]
-            yield (f'"127.0.0.1:{port} inet n - y - - smtpd {common} -o smtpd_tls_{ask}_ccert=yes '
+            yield (f"127.0.0.1:{port} inet n - y - - smtpd {common} -o smtpd_tls_{ask}_ccert=yes "
                    f"-o {{ smtpd_client_restrictions=check_ccert_access texthash:{self.files}/certs-{name}, "
-                   f'reject }} -o milter_macro_daemon_name=sert-{name}"')
+                   f"reject }} -o milter_macro_daemon_name=sert-{name}")
 
     def setup_postfix(self):
         super().setup_postfix()
