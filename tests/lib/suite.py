@@ -6,7 +6,8 @@
 
 The last line is "N passed, N failed", followed by ", N skipped" when there are any; the exit
 status is 0 only when something passed and nothing failed. With arguments for pytest the unit
-programs are left out.
+programs are left out. --long sets BREVDUE_LONG for tests that take long, runs all of it in
+BUILD-sanitizers too, and then the Postfix tests ten times more.
 """
 
 import os
@@ -19,6 +20,7 @@ import xml.etree.ElementTree as ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 UNIT_TIME_LIMIT = 120
+POSTFIX_ROUNDS = 10
 
 
 def unit_programs(build):
@@ -52,10 +54,28 @@ def run_unit(build, program):
     return passed, failed, skipped
 
 
+def sanitizer_reports(folder):
+    """Prints and counts what daemons built with sanitizers complained about, also in tests that passed."""
+    names = os.listdir(folder)
+    for name in names:
+        with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as report:
+            print(f"FAILED {name}\n{report.read()}")
+    return len(names)
+
+
 def run_pytest(build, arguments, long_too):
     """Passed, failed, skipped of the Python tests."""
+    with tempfile.TemporaryDirectory(prefix="bd-reports-") as folder:
+        os.chmod(folder, 0o1777)  # the daemons run under several users
+        passed, failed, skipped = run_pytest_reporting_to(folder, build, arguments, long_too)
+        return passed, failed + sanitizer_reports(folder), skipped
+
+
+def run_pytest_reporting_to(folder, build, arguments, long_too):
+    to_folder = f"log_path={folder}/sanitizer"
     env = dict(os.environ, BREVDUE_BUILD=build, PYTHONDONTWRITEBYTECODE="1",
-               PYTHONPATH=os.path.join(ROOT, "tests", "lib"))
+               PYTHONPATH=os.path.join(ROOT, "tests", "lib"), ASAN_OPTIONS=to_folder,
+               UBSAN_OPTIONS=f"{to_folder}:print_stacktrace=1")
     if long_too:
         env["BREVDUE_LONG"] = "1"
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
@@ -75,18 +95,27 @@ def run_pytest(build, arguments, long_too):
     return max(0, total - skipped - failed), failed, skipped
 
 
+def run_all(build, arguments, long_too):
+    """Passed, failed, skipped of the unit programs, unless there are arguments, and of pytest."""
+    results = []
+    if not arguments:
+        results = [run_unit(build, program) for program in unit_programs(build)]
+        print(f"unit programs: {sum(r[0] for r in results)} passed, {sum(r[1] for r in results)} failed", flush=True)
+    results.append(run_pytest(build, arguments, long_too))
+    return [sum(column) for column in zip(*results)]
+
+
 def main():
     build, arguments = os.path.abspath(sys.argv[1]), sys.argv[2:]
     long_too = "--long" in arguments
     arguments = [a for a in arguments if a != "--long"]
+    rounds = [(build, arguments)]
+    if long_too:
+        rounds.append((build + "-sanitizers", arguments))
+    if long_too and not arguments:
+        rounds += [(build, ["tests/postfix"])] * POSTFIX_ROUNDS
     started = time.monotonic()
-    totals = [0, 0, 0]
-    if not arguments:
-        for program in unit_programs(build):
-            totals = [a + b for a, b in zip(totals, run_unit(build, program))]
-        print(f"unit programs: {totals[0]} passed, {totals[1]} failed", flush=True)
-    totals = [a + b for a, b in zip(totals, run_pytest(build, arguments, long_too))]
-    passed, failed, skipped = totals
+    passed, failed, skipped = (sum(column) for column in zip(*(run_all(*r, long_too) for r in rounds)))
     print(f"{time.monotonic() - started:.0f} s")
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 0 if passed and not failed else 1
