@@ -264,10 +264,12 @@ work(struct logmask *l)
 		return -1;
 	for (;;) {
 		ssize_t n;
-		/* Told to end: first what already lies in the FIFO. */
-		int readable = wait_input(l->fifo, ending ? 0 : 1000);
+		/* Told to end, also by a signal during the wait: first what already lies in the
+		 * FIFO. */
+		bool last = ending;
+		int readable = wait_input(l->fifo, last ? 0 : 1000);
 
-		if (!readable && ending)
+		if (!readable && last)
 			return pending_write(l);
 		if (!readable)
 			continue;

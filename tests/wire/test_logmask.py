@@ -39,6 +39,11 @@ def expect(built, numbers, path=None):
     wait_for("the masked lines", lambda: path.exists() and path.read_text() == text)
 
 
+def status(pid, field):
+    with open(f"/proc/{pid}/status", encoding="ascii") as lines:
+        return next(line for line in lines if line.startswith(field + ":")).split()[1:]
+
+
 def test_lines_are_masked_in_order(running):
     write(running, range(2000))
     expect(running, range(2000))
@@ -67,10 +72,16 @@ def test_a_rotated_file_is_left_alone(running):
 
 
 def test_ending_writes_what_lies_in_the_fifo(running):
+    """The worker is told while it waits for lines, and lines are there when it looks again."""
+    write(running, [0])
+    expect(running, [0])
     worker, = running.logmask.children()
+    wait_for("the worker to wait", lambda: status(worker, "State")[0] == "S")
     os.kill(worker, signal.SIGSTOP)
-    write(running, range(300))
+    wait_for("the worker to stop", lambda: status(worker, "State")[0] == "T")
+    write(running, range(1, 300))
     running.logmask.process.send_signal(signal.SIGTERM)
+    wait_for("the worker to be told", lambda: int(status(worker, "ShdPnd")[0], 16) & 1 << signal.SIGTERM - 1)
     os.kill(worker, signal.SIGCONT)
     assert running.logmask.process.wait(20) == 0
     expect(running, range(300))
@@ -84,9 +95,7 @@ def test_a_second_reader_is_refused(running):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
 def test_the_worker_has_no_privileges(running):
     worker, = running.logmask.children()
-    with open(f"/proc/{worker}/status", encoding="ascii") as status:
-        uids = next(line for line in status if line.startswith("Uid:")).split()[1:]
-    assert "0" not in uids
+    assert "0" not in status(worker, "Uid")
 
 
 def test_an_endless_line_is_left_out(running):
