@@ -228,6 +228,28 @@ const struct check_row check_key_rows[] = {
 	{ NULL, CHECK_WRONG, NULL, false },
 };
 
+/* Their networks do not tell agencies or strangers apart; a DKIM signature will, once it is
+ * verified. */
+static bool
+clients_can_send(struct check *k)
+{
+	for (size_t i = 0; i < k->conf->client_count; i++) {
+		const struct conf_client *client = &k->conf->clients[i];
+		bool several = client->agencies != NULL && client->agencies[0] != NULL &&
+			       client->agencies[1] != NULL;
+
+		if (client->logins == NULL && client->listeners == NULL &&
+		    (client->shared || several))
+			return check_says(k,
+					  "client %s is known by its network only and %s: all its "
+					  "letters are refused (docs/senders.md)",
+					  client->name,
+					  client->shared ? "shares it with strangers"
+							 : "speaks for several agencies");
+	}
+	return true;
+}
+
 const struct check_row check_system_rows[] = {
 	{ "users", CHECK_WRONG, users, false },
 	{ "group of submitters", CHECK_WRONG, submitters, false },
@@ -237,5 +259,6 @@ const struct check_row check_system_rows[] = {
 	{ "sending instance answers", CHECK_WRONG, doors_answer, true },
 	{ "swap", CHECK_NOTE, no_swap, false },
 	{ "TLS", CHECK_NOTE, front_tls, false },
+	{ "clients can send", CHECK_NOTE, clients_can_send, false },
 	{ NULL, CHECK_WRONG, NULL, false },
 };

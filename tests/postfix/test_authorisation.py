@@ -401,3 +401,15 @@ def test_check_finds_an_open_certificate_listener(auth, old, new):
     finally:
         master.write_text(text)
         age(master)
+
+
+def test_check_notes_clients_that_can_send_nothing(auth):
+    said = auth.brevdue("check", check=False).stdout
+    assert "note   clients can send: client nett-begge is known by its network only and speaks for several" in said
+    conf = auth.dir / "etc/changed.conf"
+    conf.write_text(auth.conf.read_text().replace('client "nett-begge" {', 'client "nett-begge" { logins = { "x" }'))
+    said = auth.front.command(auth.build / "brevdue", "-c", conf, "check", check=False).stdout
+    assert "clients can send: client delt is known by its network only and shares it" in said
+    conf.write_text(conf.read_text().replace("shared = yes", 'listeners = { "y" }'))
+    said = auth.front.command(auth.build / "brevdue", "-c", conf, "check", check=False).stdout
+    assert "clients can send" not in said and "WRONG  certificate listeners: no listener has" in said
