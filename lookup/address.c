@@ -8,6 +8,7 @@
 
 #define ID_DIGITS (NATIONALID_CHARS - 1)
 #define ADDRESS_MAX_BYTES 1024
+#define SHAPE "eleven digits, or a name, a full stop and eleven digits"
 
 static bool
 word_is(const char *text, size_t len, const char *word)
@@ -39,6 +40,26 @@ option_read(const char *text, size_t len, struct citizen *out)
 	return 1;
 }
 
+static bool
+digits_end(const char *text, size_t len)
+{
+	if (len < ID_DIGITS)
+		return false;
+	for (size_t i = len - ID_DIGITS; i < len; i++)
+		if (text[i] < '0' || text[i] > '9')
+			return false;
+	return true;
+}
+
+/* The detail tells the sender which part to mend; it never repeats what was written. */
+static int
+refuse(struct bd_err *e, const char *detail, const char *cause)
+{
+	bd_fail(e, BD_E_BAD_NUMBER, "%s", cause);
+	bd_detail(e, "%s", detail);
+	return -1;
+}
+
 int
 citizen_parse(const char *local_part, bool allow_synthetic, struct citizen *out, struct bd_err *e)
 {
@@ -56,19 +77,21 @@ citizen_parse(const char *local_part, bool allow_synthetic, struct citizen *out,
 			break;
 		known = option_read(plus + 1, len - (size_t)(plus + 1 - local_part), out);
 		if (known == -1)
-			return bd_fail(e, BD_E_BAD_NUMBER,
-				       "address asks for paper and for digital only");
+			return refuse(e, "print and digital exclude each other",
+				      "address asks for paper and for digital only");
+		if (known == 0 && digits_end(local_part, (size_t)(plus - local_part)))
+			return refuse(e, "behind + stand print, digital, info or level3",
+				      "unknown option behind the number");
 		if (known == 0)
 			break;
 		len = (size_t)(plus - local_part);
 	}
-	if (len < ID_DIGITS)
-		return bd_fail(e, BD_E_BAD_NUMBER, "local part does not end in eleven digits");
+	if (!digits_end(local_part, len))
+		return refuse(e, SHAPE, "local part does not end in eleven digits");
 	number = local_part + len - ID_DIGITS;
 	/* "Kari.01819090013": a dot and at least one character of the name before it */
 	if (len > ID_DIGITS && (len == ID_DIGITS + 1 || number[-1] != '.'))
-		return bd_fail(e, BD_E_BAD_NUMBER,
-			       "local part does not end in a dot and eleven digits");
+		return refuse(e, SHAPE, "local part does not end in a dot and eleven digits");
 	memcpy(out->id, number, ID_DIGITS);
 	out->id[ID_DIGITS] = '\0';
 	if (!nationalid_is_valid(out->id, allow_synthetic)) {

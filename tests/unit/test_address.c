@@ -72,6 +72,35 @@ test_local_parts(void **state)
 	}
 }
 
+/* What the sender reads behind the sentence: which part of the address to mend. */
+static const struct {
+	const char *local, *detail;
+} details[] = {
+	{ "01819090014", "" },
+	{ "Kari.01819090014+info", "" },
+	{ ID "+post", "behind + stand print, digital, info or level3" },
+	{ "Kari." ID "+", "behind + stand print, digital, info or level3" },
+	{ ID "+print+digital", "print and digital exclude each other" },
+	{ "Kari.Nordmann", "eleven digits, or a name, a full stop and eleven digits" },
+	{ "Kari+Nordmann", "eleven digits, or a name, a full stop and eleven digits" },
+	{ "Kari" ID, "eleven digits, or a name, a full stop and eleven digits" },
+	{ "0181909001", "eleven digits, or a name, a full stop and eleven digits" },
+};
+
+static void
+test_details(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(details) / sizeof(details[0]); i++) {
+		struct citizen c;
+		struct bd_err e = { 0 };
+
+		print_message("  %s\n", details[i].local);
+		assert_int_equal(citizen_parse(details[i].local, true, &c, &e), -1);
+		assert_string_equal(e.detail, details[i].detail);
+	}
+}
+
 static struct conf_domain domain = { .name = (char *)(uintptr_t) "innbygger.example.no" };
 static struct conf conf = { .domains = &domain, .domain_count = 1 };
 
@@ -132,6 +161,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_local_parts),
+		cmocka_unit_test(test_details),
 		cmocka_unit_test(test_domains),
 		cmocka_unit_test(test_too_long_is_ours_and_invalid),
 	};
