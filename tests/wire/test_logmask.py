@@ -95,7 +95,7 @@ def test_a_second_reader_is_refused(running):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
 def test_the_worker_has_no_privileges(running):
     worker, = running.logmask.children()
-    assert "0" not in status(worker, "Uid")
+    wait_for("the worker to give up root", lambda: "0" not in status(worker, "Uid"))
 
 
 def test_an_endless_line_is_left_out(running):
