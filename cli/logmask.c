@@ -294,7 +294,6 @@ worker_start(struct logmask *l)
 	if ((l->worker = fork()) != 0)
 		return l->worker == -1 ? -1 : 0;
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	ending = 0;
 	if (privs_drop(geteuid() == 0 ? l->user : NULL, &e) == -1) {
 		log_error("%s", e.cause);
 		_exit(1);
