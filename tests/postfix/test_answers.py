@@ -6,7 +6,7 @@ import re
 import pytest
 
 import files
-from stack import (CITIZENS, CLERK, DELETED, EXPIRED_CERTIFICATE, KARI, NEW_STATUS, NO_MAILBOX, NOT_NOTIFIABLE,
+from stack import (CITIZENS, CLERK, DELETED, EXPIRED_CERTIFICATE, KARI, NEW_STATUS, NO_MAILBOX, NOT_NOTIFIABLE,, wait_for
                    OLA, OPTED_OUT, UNKNOWN, citizen, mail)
 
 ZIP = b"PK\x03\x04" + bytes(60)
@@ -119,6 +119,8 @@ def test_ordinary_mail_goes_on_and_is_no_letter(ready, title):
     code, text = ready.send(f"kollega@{'utenfor.example'}", message=mail(to="kollega@utenfor.example", subject=title))
     assert code == 250, text
     assert ready.front.queued() == []
-    queued = [m for m in ready.sending.queued() if m["recipients"][0]["address"] == "kollega@utenfor.example"]
+    # postqueue may miss a message that moves from one queue to the next at that moment
+    queued = wait_for("the mail in the sending queue", lambda: [
+        m for m in ready.sending.queued() if m["recipients"][0]["address"] == "kollega@utenfor.example"])
     assert len(queued) == 1
     ready.sending.command("postsuper", "-c", ready.sending.config, "-d", queued[0]["queue_id"])
