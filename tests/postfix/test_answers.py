@@ -6,8 +6,8 @@ import re
 import pytest
 
 import files
-from stack import (CITIZENS, CLERK, DELETED, EXPIRED_CERTIFICATE, KARI, NEW_STATUS, NO_MAILBOX, NOT_NOTIFIABLE,, wait_for
-                   OLA, OPTED_OUT, UNKNOWN, citizen, mail)
+from stack import (CITIZENS, CLERK, DELETED, EXPIRED_CERTIFICATE, KARI, NEW_STATUS, NO_MAILBOX, NOT_NOTIFIABLE,
+                   OLA, OPTED_OUT, UNKNOWN, citizen, mail, wait_for)
 
 ZIP = b"PK\x03\x04" + bytes(60)
 EXE = b"MZ" + bytes(200)
