@@ -7,7 +7,7 @@ import pytest
 
 import files
 from stack import (CITIZENS, CLERK, DELETED, EXPIRED_CERTIFICATE, KARI, NEW_STATUS, NO_MAILBOX, NOT_NOTIFIABLE,
-                   OLA, OPTED_OUT, UNKNOWN, citizen, mail, wait_for)
+                   OLA, OPTED_OUT, UNKNOWN, citizen, mail, wait_for, wire)
 
 ZIP = b"PK\x03\x04" + bytes(60)
 EXE = b"MZ" + bytes(200)
@@ -73,6 +73,17 @@ def test_one_text_for_every_reason_that_there_is_no_way(ready, title):
 def test_the_refused_recipient_is_named_by_position(ready, title):
     _, text = ready.send([citizen(KARI), citizen(OLA), citizen(OPTED_OUT)], subject=title)
     assert "ecipient 3" in text
+
+
+def test_the_position_counts_recipients_refused_before(ready, title):
+    """The sender counts the addresses of the mail, not those that were accepted."""
+    client = ready.smtp()
+    client.mail(CLERK)
+    assert client.rcpt(citizen(KARI[:-1] + "4"))[0] == 550
+    assert client.rcpt(citizen(KARI))[0] == client.rcpt(citizen(OPTED_OUT))[0] == 250
+    code, text = client.data(wire(mail(to=citizen(), subject=title)))
+    client.close()
+    assert code == 550 and b"ecipient 3" in text, text
 
 
 def test_the_refused_part_is_named_by_position_and_type_not_by_name(ready, title):

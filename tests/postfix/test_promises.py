@@ -90,6 +90,8 @@ def test_1_daemons_leave_no_core_and_cannot_be_dumped(ready):
         for pid in pids:
             limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
             assert re.search(r"Max core file size\s+0\s+0", limits), (daemon.name, pid)
+            # The kernel gives the files in /proc of what may not be dumped to root (proc(5)).
+            assert os.stat(f"/proc/{pid}/environ").st_uid == 0, (daemon.name, pid)
 
 
 @pytest.mark.parametrize("name", ["milter", "lookup", "transport"])

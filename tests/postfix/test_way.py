@@ -4,7 +4,6 @@
 import hashlib
 import json
 import re
-import smtplib
 
 import pytest
 
@@ -123,29 +122,6 @@ def test_sendmail_is_closed(ready, instance):
     done = ready.front.command("sendmail", "-C", config, "-f", CLERK, citizen(), input="Hei\n", check=False)
     assert done.returncode != 0 and "not allowed" in done.stderr
     assert not getattr(ready, instance).queued()
-
-
-@pytest.mark.parametrize("end", [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r"],
-                         ids=["LF.LF", "LF.CRLF", "CRLF.LF", "CR.CR"])
-def test_no_second_message_is_smuggled_in(ready, end):
-    before = ids(ready)
-    smuggled = (f"MAIL FROM:<{CLERK}>\r\nRCPT TO:<{citizen()}>\r\nDATA\r\n"
-                f"From: {CLERK}\r\nSubject: smuglet\r\n\r\nsmuglet\r\n.\r\n").encode()
-    client = ready.smtp()
-    client.mail(CLERK)
-    client.rcpt(citizen())
-    client.putcmd("data")
-    client.getreply()
-    client.send(f"From: {CLERK}\r\nTo: {citizen()}\r\nSubject: ytre\r\n\r\nytre".encode() + end + smuggled)
-    client.getreply()
-    try:
-        while client.noop()[0] == 250:
-            break
-    except smtplib.SMTPException:
-        pass
-    client.close()
-    wait_for("the queue to run empty", lambda: not ready.sending.queued())
-    assert len(new_letters(ready, before)) <= 1
 
 
 def test_no_log_holds_a_person(ready):
