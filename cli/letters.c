@@ -18,7 +18,7 @@ text_or_dash(json_t *o, const char *member)
 {
 	const char *text = json_text(o, member);
 
-	return text != NULL ? text : "-";
+	return text != NULL && text[0] != '\0' ? text : "-";
 }
 
 static int

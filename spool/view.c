@@ -107,13 +107,13 @@ on_parked(struct view *v, const json_t *ev, int64_t t)
 	v->state = VIEW_PARKED;
 }
 
-/* Postfix gave up. What was never sent has failed; what may have been sent stays in doubt, so that
- * a resend asks first and uses the same ids. */
+/* Postfix gave up. What was never sent, or never even seen, has failed; what may have been sent
+ * stays in doubt, so that a resend asks first and uses the same ids. */
 static void
 on_bounce(struct view *v, const json_t *ev, int64_t t)
 {
 	(void)ev;
-	if (v->state == VIEW_OPEN)
+	if (v->state == VIEW_NONE || v->state == VIEW_OPEN)
 		v->state = VIEW_FAILED;
 	else if (v->state == VIEW_PARKED)
 		v->state = VIEW_UNSURE;

@@ -284,6 +284,22 @@ out:
 	control_free(&w.control);
 }
 
+/* state is the one before the notice, NULL for a letter that was never seen. */
+static void
+notice_log(const char *id, const char *kind, const struct dsn_notice *n, const char *state)
+{
+	if (state != NULL)
+		log_warn("letter id=%s queue notice: %s action=%s dsn=%s state=%s", id, kind,
+			 n->action, n->status, state);
+	else if (strcmp(kind, "bounce") == 0)
+		log_error("letter id=%s queue notice: %s action=%s dsn=%s: it never came to this "
+			  "transport and is recorded as failed",
+			  id, kind, n->action, n->status);
+	else
+		log_warn("notice about an unknown letter id=%s action=%s dsn=%s", id, n->action,
+			 n->status);
+}
+
 void
 deliver_notice(struct deliver *d, const struct target *t, const struct buf *message,
 	       struct lmtp_reply *reply)
@@ -292,23 +308,26 @@ deliver_notice(struct deliver *d, const struct target *t, const struct buf *mess
 	struct bd_err e = { 0 };
 	struct view v;
 	const char *kind;
+	bool bounce;
 	int known;
 
 	if (dsn_read((const char *)message->data, message->len, t->letter_id, &n) == -1)
 		log_warn("notice about letter id=%s is not understood", t->letter_id);
 	/* only a bounce ends a letter; what is not understood must not */
-	kind = strcmp(n.action, "failed") == 0    ? "bounce"
-	       : strcmp(n.action, "delayed") == 0 ? "delay"
-						  : "notice";
+	bounce = strcmp(n.action, "failed") == 0;
+	kind = bounce ? "bounce" : strcmp(n.action, "delayed") == 0 ? "delay" : "notice";
 	if (claims_take(d->claims, t->letter_id, CLAIM_WAIT_MS, &e) == -1) {
 		reply_error(d, &e, reply);
 		return;
 	}
+	/* The end of a letter that was never seen gets a record too: its client has been told 250.
+	 * Nothing else about such a letter is an end. */
 	known = records_view(d->records, t->letter_id, NULL, &v, &e);
-	if (known == 1 && records_add(d->records, t->letter_id, kind,
-				      json_pack("{s:i, s:s, s:s}", "gen", (int)v.generation,
-						"action", n.action, "dsn", n.status),
-				      &e) == -1)
+	if ((known == 1 || (known == 0 && bounce)) &&
+	    records_add(d->records, t->letter_id, kind,
+			json_pack("{s:i, s:s, s:s}", "gen", (int)v.generation, "action", n.action,
+				  "dsn", n.status),
+			&e) == -1)
 		known = -1;
 	claims_release(d->claims, t->letter_id);
 	if (known == -1) {
@@ -316,12 +335,7 @@ deliver_notice(struct deliver *d, const struct target *t, const struct buf *mess
 		reply_error(d, &e, reply);
 		return;
 	}
-	if (known == 0) /* nothing of ours: a sealed message that never passed authentication */
-		log_warn("notice about an unknown letter id=%s action=%s dsn=%s", t->letter_id,
-			 n.action, n.status);
-	else
-		log_warn("letter id=%s queue notice: %s action=%s dsn=%s state=%s", t->letter_id,
-			 kind, n.action, n.status, view_state_name(v.state));
+	notice_log(t->letter_id, kind, &n, known == 1 ? view_state_name(v.state) : NULL);
 	lmtp_reply_set(reply, 250, "2.0.0 recorded");
 }
 

@@ -77,6 +77,9 @@ static const struct view_case view_cases[] = {
 	  VIEW_SEND, 1 },
 	{ "a bounce after all changes nothing", "queued intent:A sent@99000 bounce@99500", "B",
 	  VIEW_SENT, VIEW_COPY, 0 },
+	{ "bounced before it was ever seen", "bounce@99000", "A", VIEW_FAILED, VIEW_SEND, 1 },
+	{ "came after its bounce", "bounce@99000 queued/1 intent:A/1 sent@99500", "A", VIEW_SENT,
+	  VIEW_AGAIN, 1 },
 	{ "a delay notice changes nothing", "queued intent:A later delay@99500", "A", VIEW_OPEN,
 	  VIEW_SEND, 0 },
 };

@@ -532,8 +532,42 @@ def test_bounce_in_doubt_keeps_the_ids(t):
     sent_once(t, lid)
 
 
-def test_notice_about_nothing_is_taken(t):
-    assert t.notice(t.letter_id(), "failed", "5.4.7")[0] == 250
+def test_bounce_of_a_letter_never_seen_is_recorded(t):
+    """The transport was away for a queue lifetime, and the client has had its 250 long ago."""
+    lid = t.letter_id()
+    assert t.notice(lid, "failed", "5.4.7")[0] == 250
+    assert t.notice(lid, "failed", "5.4.7")[0] == 250
+    assert t.state(lid) == "failed"
+    assert t.events(lid)[0] | {"time": ""} == {"kind": "bounce", "gen": 0, "action": "failed",
+                                               "dsn": "5.4.7", "time": ""}
+    shown = subprocess.run([BUILD / "brevdue", "-c", t.conf, "letters", "failed"],
+                           capture_output=True, text=True, check=True).stdout
+    (line,) = [line for line in shown.splitlines() if lid in line]
+    assert line.split()[-2:] == ["-", "-"]  # nobody knows whose it was
+    (line,) = t.log_lines(": error: ", lid)
+    assert "dsn=5.4.7" in line and "never came" in line
+
+
+def test_letter_that_comes_after_its_bounce_is_sent(t):
+    lid = t.letter_id()
+    assert t.notice(lid, "failed", "5.4.7")[0] == 250
+    message = t.message(lid)
+    assert t.deliver(lid, message)[0] == 250
+    assert t.deliver(lid, message)[0] == 250
+    sent_once(t, lid)
+    t.wait_event(lid, "status")
+    assert t.kinds(lid)[:4] == ["bounce", "queued", "intent", "sent"]
+    assert [e["gen"] for e in t.events(lid) if e["kind"] == "queued"] == [1]
+    assert t.state(lid) == "sent"
+
+
+def test_delay_of_a_letter_never_seen_leaves_no_record(t):
+    """Nothing has ended: no record is made of what may still come."""
+    lid = t.letter_id()
+    assert t.notice(lid, "delayed", "4.4.1")[0] == 250
+    with t.client() as c:
+        assert c.send("", [f"{lid}@report.brevdue.invalid"], b"Subject: x\r\n\r\nfailed\r\n")[0][0] == 250
+    assert "error" in t.ask("letter", id=lid)[-1]
 
 
 def test_report_address_takes_notices_only(t):
