@@ -280,6 +280,38 @@ test_a_letters_life(void **state)
 	records_close(&r);
 }
 
+/* Copies of one letter are sealed with different keys and nonces: what is kept is the first one's,
+ * so that an old copy, or one made later, cannot change what a report says (threats.md 2a). */
+static void
+test_first_sealed_record_stays(void **state)
+{
+	static const char *const copies[] = { "copy one", "another copy" };
+
+	(void)state;
+	for (size_t first = 0; first < 2; first++) {
+		struct records *r = open_records();
+		struct buf kept = { 0 };
+		struct bd_err e = { 0 };
+
+		control.letter_id[0] = (char)('a' + first);
+		for (size_t i = 0; i < 2; i++) {
+			struct records_letter l = letter((uint8_t)('A' + i));
+			struct records_attempt a;
+
+			l.sealed = copies[(first + i) % 2];
+			l.sealed_len = strlen(l.sealed);
+			assert_int_equal(records_begin(r, &l, &a, &e), 0);
+			assert_int_equal(a.generation, 0);
+			assert_int_equal(records_add(r, control.letter_id, "later", NULL, &e), 0);
+		}
+		assert_int_equal(records_sealed(r, control.letter_id, 0, &kept, &e), 1);
+		assert_string_equal(buf_str(&kept), copies[first]);
+		buf_free(&kept);
+		records_close(&r);
+	}
+	control.letter_id[0] = ID[0];
+}
+
 /* A child does the first steps and kills itself; then the parent looks at what is left. */
 static void
 test_kill_between_steps(void **state)
@@ -361,6 +393,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_view),
 		cmocka_unit_test_setup_teardown(test_a_letters_life, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_first_sealed_record_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_kill_between_steps, setup, teardown),
 		cmocka_unit_test(test_one_claim_at_a_time),
 	};
