@@ -289,15 +289,19 @@ static int
 worker_start(struct logmask *l)
 {
 	struct bd_err e = { 0 };
+	pid_t parent = getpid();
 
 	fflush(NULL);
 	if ((l->worker = fork()) != 0)
 		return l->worker == -1 ? -1 : 0;
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (privs_drop(geteuid() == 0 ? l->user : NULL, &e) == -1) {
 		log_error("%s", e.cause);
 		_exit(1);
 	}
+	/* after the change of user, which would clear it: an orphan would keep the FIFO's lock */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(1);
 	_exit(work(l) == 0 ? 0 : 1);
 }
 

@@ -87,6 +87,15 @@ def test_ending_writes_what_lies_in_the_fifo(running):
     expect(running, range(300))
 
 
+def test_a_killed_parent_leaves_the_place_to_the_next(running):
+    worker, = running.logmask.children()
+    wait_for("the worker to wait", lambda: status(worker, "State")[0] == "S")
+    running.logmask.kill()
+    running.logmask.start()
+    write(running, range(3))
+    expect(running, range(3))
+
+
 def test_a_second_reader_is_refused(running):
     second = subprocess.run([*running.logmask.argv], capture_output=True, text=True, check=False, timeout=60)
     assert second.returncode == 1 and "another brevdue logmask" in second.stderr
