@@ -288,7 +288,8 @@ rig_submit(struct gate *g, const struct submit_envelope *env, const char *to, co
 
 	assert_true(deadline_ms > clock_ms());
 	if (r->submit_fails_at != 0 && r->submitted_count + 1 == r->submit_fails_at)
-		return bd_fail(e, BD_E_QUEUE, "queue says no");
+		return bd_fail(e, r->submit_fails != 0 ? r->submit_fails : BD_E_QUEUE,
+			       "queue says no");
 	assert_true(r->submitted_count < RIG_SUBMITTED);
 	r->submitted_count++;
 	snprintf(m->from, sizeof(m->from), "%s", env->from);

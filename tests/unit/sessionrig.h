@@ -60,7 +60,8 @@ struct rig {
 	/* the queue */
 	struct rig_submitted submitted[RIG_SUBMITTED];
 	size_t submitted_count;
-	size_t submit_fails_at; /* number of the submission, from 1; 0: never */
+	size_t submit_fails_at;    /* number of the submission, from 1; 0: never */
+	enum bd_kind submit_fails; /* with this; 0: BD_E_QUEUE */
 	/* keys of the mailbox, to open what was sealed */
 	EVP_PKEY *mailbox_key;
 	X509 *mailbox_cert;

@@ -456,6 +456,24 @@ test_kth_submission_fails(void **state)
 	}
 }
 
+/* What would be a refusal for good before the first submission is none after it: a client that took
+ * it for final would report letters as not sent that are on their way. */
+static void
+test_permanent_failure_after_a_submission(void **state)
+{
+	struct rig *r = *state;
+
+	r->submit_fails_at = 2;
+	r->submit_fails = BD_E_TOO_BIG;
+	assert_int_equal(rig_mail(r, RIG_CLERK), VERDICT_CONTINUE);
+	for (size_t p = 0; p < 2; p++)
+		assert_int_equal(rig_rcpt_person(r, p), VERDICT_CONTINUE);
+	assert_int_equal(rig_content(r), VERDICT_CONTINUE);
+	assert_int_equal(rig_eom(r), VERDICT_TEMPFAIL);
+	assert_reply(r, 451, "4.3.0");
+	assert_int_equal(r->submitted_count, 1);
+}
+
 static void
 test_hourly_limit(void **state)
 {
@@ -630,6 +648,7 @@ main(void)
 		SESSION_TEST(test_mail_refused),
 		SESSION_TEST(test_third_death_of_a_reader),
 		SESSION_TEST(test_kth_submission_fails),
+		SESSION_TEST(test_permanent_failure_after_a_submission),
 		SESSION_TEST(test_hourly_limit),
 		SESSION_TEST(test_levels_and_options),
 		SESSION_TEST(test_headers_that_do_not_fit),
