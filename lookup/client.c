@@ -21,7 +21,9 @@
 
 struct lookup_question {
 	int fd;
-	int64_t until;
+	int timeout_ms;
+	char *socket_path;
+	struct buf key; /* kept, to ask again */
 	size_t count;
 	char (*ids)[NATIONALID_CHARS];
 };
@@ -51,13 +53,15 @@ request_send(const char *socket_path, const char *map, const void *key, size_t k
 	return fd;
 }
 
-/* Reads one answer. 1 with its data, 0 for NOTFOUND, -1. text_r points into in. */
+/* Reads one answer. 1 with its data, 0 for NOTFOUND, -1. text_r points into in. *lost_r: the
+ * connection ended before the answer did. */
 static int
-answer_read(int fd, int64_t until, struct buf *in, const char **text_r, size_t *len_r,
+answer_read(int fd, int64_t until, struct buf *in, const char **text_r, size_t *len_r, bool *lost_r,
 	    struct bd_err *e)
 {
 	size_t used;
 
+	*lost_r = false;
 	in->max = ANSWER_MAX_BYTES + 32;
 	for (;;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -79,6 +83,7 @@ answer_read(int fd, int64_t until, struct buf *in, const char **text_r, size_t *
 		if (buf_reserve(in, READ_BYTES) == -1)
 			return bd_fail(e, BD_E_MEMORY, "out of memory");
 		n = recv(fd, in->data + in->len, READ_BYTES, 0);
+		*lost_r = n == 0 || (n == -1 && errno != EINTR);
 		if (n == -1 && errno != EINTR)
 			return bd_fail_errno(e, BD_E_REGISTER, "lookup daemon");
 		if (n == 0)
@@ -138,7 +143,6 @@ lookup_ask(const char *socket, const char *agency, const char *const *ids, size_
 	   int timeout_ms, struct bd_err *e)
 {
 	struct lookup_question *q;
-	struct buf key = { 0 };
 
 	if (count == 0 || count > LOOKUP_BATCH_MAX) {
 		bd_fail(e, BD_E_INTERNAL, "a question of %zu persons, 1 to %d are possible", count,
@@ -153,7 +157,11 @@ lookup_ask(const char *socket, const char *agency, const char *const *ids, size_
 	}
 	q->fd = -1;
 	q->count = count;
-	q->until = clock_ms() + timeout_ms;
+	q->timeout_ms = timeout_ms;
+	if ((q->socket_path = strdup(socket)) == NULL) {
+		bd_fail(e, BD_E_MEMORY, "out of memory");
+		goto fail;
+	}
 	for (size_t i = 0; i < count; i++) {
 		if (!nationalid_is_valid(ids[i], true)) {
 			bd_fail(e, BD_E_INTERNAL, "a question about no valid number");
@@ -161,15 +169,13 @@ lookup_ask(const char *socket, const char *agency, const char *const *ids, size_
 		}
 		memcpy(q->ids[i], ids[i], NATIONALID_CHARS);
 	}
-	if (key_make(agency, ids, count, &key, e) == -1)
+	if (key_make(agency, ids, count, &q->key, e) == -1)
 		goto fail;
-	q->fd = request_send(socket, "persons", key.data, key.len, timeout_ms, e);
+	q->fd = request_send(socket, "persons", q->key.data, q->key.len, timeout_ms, e);
 	if (q->fd == -1)
 		goto fail;
-	buf_free(&key);
 	return q;
 fail:
-	buf_free(&key);
 	lookup_question_free(&q);
 	return NULL;
 }
@@ -213,6 +219,27 @@ elements_by_id(const struct lookup_question *q, const json_t *persons, struct bd
 	return by_id;
 }
 
+/* Waits for the answer; the time counts from here, however long the mail's upload took. Meanwhile
+ * the daemon may have dropped an answer that nobody read, or been restarted: a lost connection is
+ * asked once anew, for the question changes nothing there. */
+static int
+answer_wait(struct lookup_question *q, struct buf *in, const char **text_r, size_t *len_r,
+	    struct bd_err *e)
+{
+	int64_t until = clock_ms() + q->timeout_ms, left;
+	bool lost;
+	int rc = answer_read(q->fd, until, in, text_r, len_r, &lost, e);
+
+	if (!lost || (left = until - clock_ms()) <= 0)
+		return rc;
+	close(q->fd);
+	q->fd = request_send(q->socket_path, "persons", q->key.data, q->key.len, (int)left, e);
+	if (q->fd == -1)
+		return -1;
+	buf_free(in);
+	return answer_read(q->fd, until, in, text_r, len_r, &lost, e);
+}
+
 int
 lookup_collect(struct lookup_question *q, struct person *persons_r, size_t count, struct bd_err *e)
 {
@@ -227,7 +254,7 @@ lookup_collect(struct lookup_question *q, struct person *persons_r, size_t count
 			       count);
 	for (size_t i = 0; i < count; i++)
 		persons_r[i] = (struct person){ 0 };
-	switch (answer_read(q->fd, q->until, &in, &text, &len, e)) {
+	switch (answer_wait(q, &in, &text, &len, e)) {
 	case 1:
 		break;
 	case 0:
@@ -269,6 +296,8 @@ lookup_question_free(struct lookup_question **qp)
 		close(q->fd);
 	explicit_bzero(q->ids, q->count * sizeof(q->ids[0]));
 	free(q->ids);
+	free(q->socket_path);
+	buf_free(&q->key);
 	free(q);
 	*qp = NULL;
 }
@@ -281,11 +310,12 @@ lookup_map(const char *socket, const char *map, const char *key, int timeout_ms,
 	const char *text;
 	size_t len;
 	int64_t until = clock_ms() + timeout_ms;
+	bool lost;
 	int fd, rc;
 
 	if ((fd = request_send(socket, map, key, strlen(key), timeout_ms, e)) == -1)
 		return -1;
-	rc = answer_read(fd, until, &in, &text, &len, e);
+	rc = answer_read(fd, until, &in, &text, &len, &lost, e);
 	if (rc == 1 && buf_add(value, text, len) == -1)
 		rc = bd_fail(e, BD_E_MEMORY, "out of memory");
 	buf_free(&in);

@@ -21,13 +21,14 @@
 
 struct lookup_question;
 
-/* Sends the question; ids need not be unique. NULL with kind REGISTER when the daemon cannot be
- * reached. */
+/* Sends the question; ids need not be unique. timeout_ms is for sending, and again for collecting.
+ * NULL with kind REGISTER when the daemon cannot be reached. */
 struct lookup_question *lookup_ask(const char *socket, const char *agency, const char *const *ids,
 				   size_t count, int timeout_ms, struct bd_err *e);
-/* Waits for the answer. persons_r[i] belongs to ids[i] (each its own copy); a person that failed
- * has status UNKNOWN and id "". The identity answered must be the identity asked. -1 with kind
- * REGISTER when the whole question failed. */
+/* Waits for the answer, timeout_ms from now: hours may have passed since the question. When the
+ * connection is lost, asks once anew. persons_r[i] belongs to ids[i] (each its own copy); a person
+ * that failed has status UNKNOWN and id "". The identity answered must be the identity asked. -1
+ * with kind REGISTER when the whole question failed. */
 int lookup_collect(struct lookup_question *q, struct person *persons_r, size_t count,
 		   struct bd_err *e);
 void lookup_question_free(struct lookup_question **q);

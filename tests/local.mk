@@ -130,6 +130,11 @@ tests_unit_test_socketmap_SOURCES = tests/unit/test_socketmap.c
 tests_unit_test_socketmap_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_test_socketmap_LDADD = $(LOOKUP_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
 
+UNIT_TESTS += tests/unit/test_lookup_client
+tests_unit_test_lookup_client_SOURCES = tests/unit/test_lookup_client.c
+tests_unit_test_lookup_client_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_test_lookup_client_LDADD = $(LOOKUP_LIBS) $(COMMON_LIBS) $(CMOCKA_LIBS)
+
 UNIT_TESTS += tests/unit/test_embedded
 tests_unit_test_embedded_SOURCES = tests/unit/test_embedded.c tests/unit/numbers.h
 tests_unit_test_embedded_CFLAGS = $(UNIT_CFLAGS)
