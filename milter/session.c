@@ -235,13 +235,16 @@ session_rcpt(struct session *s, char **argv)
 		explicit_bzero(local, sizeof(local));
 		return refuse_mixed(s);
 	}
+	/* A refused citizen counts as one too: the sender meant a letter, and clients go on to DATA
+	 * with whom was taken. */
+	s->role = ROLE_LETTERS;
 	v = VERDICT_CONTINUE;
-	if (letters_rcpt(s, argv, domain, local, &e) == 0)
-		s->role = ROLE_LETTERS;
-	else if (s->late)
-		doom_mail(s, &e);
-	else
-		v = session_refuse(s, "rcpt", &e, s->m.rcpt_commands);
+	if (letters_rcpt(s, argv, domain, local, &e) == -1) {
+		if (s->late)
+			doom_mail(s, &e);
+		else
+			v = session_refuse(s, "rcpt", &e, s->m.rcpt_commands);
+	}
 	explicit_bzero(local, sizeof(local));
 	return v;
 }
@@ -261,6 +264,8 @@ session_data(struct session *s)
 		return s->late ? VERDICT_CONTINUE : session_refuse_mail(s, "data", &s->doom, 0);
 	switch (s->role) {
 	case ROLE_LETTERS:
+		if (s->m.recipient_count == 0)
+			break;
 		if (letters_ask(s, &e) == -1)
 			return session_refuse_mail(s, "data", &e, 0);
 		return VERDICT_CONTINUE;

@@ -15,6 +15,7 @@
 
 #define SESSION_EOM_MS 45000 /* mail clients give up after 60 to 100 s (threats.md 2) */
 
+/* LETTERS from the first citizen named, taken or not; ORDINARY from the first other one taken. */
 enum role { ROLE_NONE, ROLE_LETTERS, ROLE_ORDINARY };
 
 struct session {

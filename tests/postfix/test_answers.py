@@ -2,6 +2,7 @@
 """Every answer of design section 5 over real Postfix, and that a refused mail leaves nothing behind."""
 
 import re
+import smtplib
 
 import pytest
 
@@ -57,6 +58,37 @@ def test_refused_in_words_and_nothing_sent(ready, title, case, expected, kwargs)
     assert answer(code, text) == expected, (case, text)
     assert KARI not in text and "kari" not in text.split(": ", 1)[-1].lower(), text
     ready.settle()
+    assert ready.titled(title) == []
+
+
+@pytest.mark.parametrize("order", ["citizen first", "outsider first"])
+@pytest.mark.parametrize("refusal", [550, 451])
+def test_the_letter_of_a_refused_citizen_goes_to_nobody_else(ready, title, order, refusal):
+    """A mail program may go on to DATA with the recipients that were taken: the outsider's must not be one."""
+    outsider = f"{title.split()[1]}@privat.example"
+    number = KARI[:-1] + "4" if refusal == 550 else KARI
+    if refusal == 451:
+        ready.lookup.kill()
+    try:
+        client = ready.smtp()
+        client.mail(CLERK)
+        answers = {to: client.rcpt(to)
+                   for to in ((citizen(number), outsider) if order == "citizen first" else (outsider, citizen(number)))}
+        with pytest.raises(smtplib.SMTPDataError) as refused:
+            client.data(wire(mail(to=[citizen(number), outsider], subject=title)))
+        client.close()
+    finally:
+        if not ready.lookup.running():
+            ready.lookup.start()
+    assert refused.value.smtp_code // 100 == 5
+    if order == "citizen first":
+        assert answers[citizen(number)][0] == refusal
+        assert answers[outsider][0] == 550 and answers[outsider][1].startswith(b"5.7.1"), answers
+    else:
+        assert answers[outsider][0] == 250
+        assert answers[citizen(number)][0] == 550 and b"5.7.1" in answers[citizen(number)][1], answers
+    assert ready.front.queued() == [] and ready.sending.queued() == []
+    assert outsider not in ready.sending.text()
     assert ready.titled(title) == []
 
 

@@ -268,6 +268,77 @@ test_mixed_recipients(void **state)
 	assert_int_equal(rig_letter(r, 0), VERDICT_DISCARD);
 }
 
+/* A citizen's recipient that was refused was still meant: the letter's text goes to nobody else. */
+static void
+test_mixed_with_a_refused_citizen(void **state)
+{
+	static const struct {
+		const char *name, *to; /* NULL: people[0] */
+		const char *size;
+		bool register_down;
+		int code;
+	} cases[] = {
+		{ "mistyped number", "<12345678901@" RIG_DOMAIN ">", NULL, false, 550 },
+		{ "register down", NULL, NULL, true, 451 },
+		{ "too much work", NULL, "SIZE=60000000", false, 452 },
+	};
+	struct rig *r = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (int outsider_first = 0; outsider_first < 2; outsider_first++) {
+			char from[] = RIG_CLERK, size[32];
+			char *argv[] = { from, cases[i].size != NULL ? size : NULL, NULL };
+
+			print_message("  %s %d\n", cases[i].name, outsider_first);
+			snprintf(size, sizeof(size), "%s",
+				 cases[i].size != NULL ? cases[i].size : "");
+			r->conf.milter.mail_work = cases[i].size != NULL ? 1000 : 200000000;
+			r->register_down = cases[i].register_down;
+			assert_int_equal(session_mail(r->s, argv), VERDICT_CONTINUE);
+			if (outsider_first)
+				assert_int_equal(rig_rcpt(r, "<kari@privat.example>"),
+						 VERDICT_CONTINUE);
+			assert_int_not_equal(cases[i].to != NULL ? rig_rcpt(r, cases[i].to)
+								 : rig_rcpt_person(r, 0),
+					     VERDICT_CONTINUE);
+			assert_int_equal(r->reply.code, outsider_first ? 550 : cases[i].code);
+			/* a second outsider, after both */
+			assert_int_equal(rig_rcpt(r, "<ola@privat.example>"), VERDICT_REJECT);
+			assert_reply(r, 550, "5.7.1");
+			assert_non_null(strstr(r->reply.text, "other recipients"));
+			assert_int_equal(rig_content(r), VERDICT_REJECT);
+			assert_reply(r, 550, "5.7.1");
+			r->queue_id = NULL;
+		}
+	}
+	r->register_down = false;
+	r->conf.milter.mail_work = 200000000;
+	assert_int_equal(r->submitted_count, 0);
+	assert_int_equal(rig_letter(r, 0), VERDICT_DISCARD);
+}
+
+static void
+test_only_refused_citizens_is_no_ordinary_mail(void **state)
+{
+	struct rig *r = *state;
+
+	assert_int_equal(rig_mail(r, RIG_CLERK), VERDICT_CONTINUE);
+	assert_int_equal(rig_rcpt(r, "<12345678901@" RIG_DOMAIN ">"), VERDICT_REJECT);
+	assert_int_equal(rig_content(r), VERDICT_TEMPFAIL);
+	assert_int_equal(r->asked, 0);
+	r->queue_id = NULL;
+	/* the next mail, and the one after RSET, know nothing of it */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(rig_mail(r, RIG_CLERK), VERDICT_CONTINUE);
+		assert_int_equal(rig_rcpt(r, "<12345678901@" RIG_DOMAIN ">"), VERDICT_REJECT);
+		if (i == 1)
+			session_abort(r->s);
+		assert_int_equal(rig_mail(r, RIG_CLERK), VERDICT_CONTINUE);
+		assert_int_equal(rig_rcpt(r, "<kari@privat.example>"), VERDICT_CONTINUE);
+		assert_int_equal(session_data(r->s), VERDICT_ACCEPT);
+	}
+}
+
 static void
 test_thousand_recipients(void **state)
 {
@@ -641,6 +712,8 @@ main(void)
 		SESSION_TEST(test_null_sender_with_reports_to),
 		SESSION_TEST(test_nothing_is_known),
 		SESSION_TEST(test_mixed_recipients),
+		SESSION_TEST(test_mixed_with_a_refused_citizen),
+		SESSION_TEST(test_only_refused_citizens_is_no_ordinary_mail),
 		SESSION_TEST(test_thousand_recipients),
 		SESSION_TEST(test_same_person_twice_is_one_letter),
 		SESSION_TEST(test_retry_is_the_same_letter),
