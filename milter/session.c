@@ -198,6 +198,8 @@ rcpt_other(struct session *s, char **argv)
 
 	if (s->role == ROLE_LETTERS)
 		return refuse_mixed(s);
+	if (s->doomed) /* it goes to nobody, so nobody is asked about it */
+		return s->late ? VERDICT_CONTINUE : session_refuse(s, "rcpt", &s->doom, 0);
 	switch (s->g->conf->milter.ordinary) {
 	case CONF_ORDINARY_PASS:
 		s->role = ROLE_ORDINARY;
