@@ -189,13 +189,12 @@ write_pending(struct message *m, struct bd_err *e)
 	return 0;
 }
 
-static int
-append(struct message *m, const struct conf *c, const void *data, size_t len, struct bd_err *e)
+int
+message_add(struct message *m, const void *data, size_t len, struct bd_err *e)
 {
 	const unsigned char *p = data;
 
-	if (message_fits(c, m->recipient_count, m->size + len, e) == -1 ||
-	    memory_take(&m->share, len, e) == -1)
+	if (memory_take(&m->share, len, e) == -1)
 		return -1;
 	m->size += len;
 	while (len > 0) {
@@ -209,6 +208,14 @@ append(struct message *m, const struct conf *c, const void *data, size_t len, st
 			return -1;
 	}
 	return 0;
+}
+
+static int
+append(struct message *m, const struct conf *c, const void *data, size_t len, struct bd_err *e)
+{
+	if (message_fits(c, m->recipient_count, m->size + len, e) == -1)
+		return -1;
+	return message_add(m, data, len, e);
 }
 
 static int

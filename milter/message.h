@@ -3,8 +3,8 @@
 #define BD_MILTER_MESSAGE_H
 
 /*
- * One mail as it comes in: its SMTP transaction and, for letters, its bytes, which live in a memfd
- * and nowhere else. Decides nothing but limits. One thread at a time.
+ * One mail as it comes in: its SMTP transaction and its bytes, which live in a memfd and nowhere
+ * else. Decides nothing but limits. One thread at a time.
  */
 
 #include <stdbool.h>
@@ -67,6 +67,10 @@ int message_header(struct message *m, const struct conf *c, const char *name, co
 int message_eoh(struct message *m, const struct conf *c, struct bd_err *e);
 int message_body(struct message *m, const struct conf *c, const void *data, size_t len,
 		 struct bd_err *e);
+/* Bytes as they are, under no limit but the memory account's: Postfix has its own for ordinary
+ * mail.
+ */
+int message_add(struct message *m, const void *data, size_t len, struct bd_err *e);
 /* Writes out what is pending and seals the memfd against any change. */
 int message_finish(struct message *m, struct bd_err *e);
 /* SHA-256 of all its bytes, after message_finish. */

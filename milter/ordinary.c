@@ -1,96 +1,105 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Streams ordinary mail on to the durable instance. Decides nothing about it. */
+/* Hands ordinary mail on to the durable instance. Decides nothing about it. */
 #include "config.h"
 #include "milter/ordinary.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
 
-#include "common/clock.h"
+#include "common/buf.h"
+#include "milter/message.h"
 
-/* Postfix waits 30 s for a milter's answer to a command (milter_command_timeout). */
-#define COMMAND_MS 20000
-#define CONTENT_MS 45000
-
-struct ordinary {
-	struct submit_stream *stream;
-};
+#define CHUNK_BYTES 65536
 
 int
-ordinary_open(struct submit_pool *pool, const struct submit_envelope *env, struct ordinary **o_r,
-	      struct submit_answer *a, struct bd_err *e)
+ordinary_add(struct ordinary *o, char **argv, struct bd_err *e)
 {
-	struct ordinary *o = calloc(1, sizeof(*o));
+	struct ordinary_recipient r = { 0 }, *grown;
+	struct buf args = { 0 };
+	int rc = 0;
 
-	*o_r = NULL;
-	if (o == NULL)
-		return bd_fail(e, BD_E_MEMORY, "ordinary mail");
-	if (submit_open(pool, env, clock_ms() + COMMAND_MS, &o->stream, a, e) == -1) {
-		free(o);
-		return -1;
+	for (char **arg = argv + 1; rc == 0 && *arg != NULL; arg++)
+		rc = buf_addf(&args, "%s%s", args.len > 0 ? " " : "", *arg);
+	if (rc == -1 || (r.to = message_address(argv[0])) == NULL ||
+	    (r.args = strdup(buf_str(&args))) == NULL ||
+	    (grown = reallocarray(o->recipients, o->count + 1, sizeof(*grown))) == NULL) {
+		free(r.to);
+		free(r.args);
+		buf_free(&args);
+		return bd_fail(e, BD_E_MEMORY, "recipient");
 	}
-	*o_r = o;
+	buf_free(&args);
+	o->recipients = grown;
+	o->recipients[o->count++] = r;
 	return 0;
 }
 
-int
-ordinary_rcpt(struct ordinary *o, const char *to, const char *args, struct submit_answer *a,
-	      struct bd_err *e)
+static int
+check_mta(const atomic_bool *gone, struct bd_err *e)
 {
-	return submit_rcpt(o->stream, to, args, clock_ms() + COMMAND_MS, a, e);
+	return atomic_load(gone) ? bd_fail(e, BD_E_BUSY, "the MTA hung up") : 0;
+}
+
+static int
+send_content(struct submit_stream *stream, int fd, size_t size, int64_t deadline_ms,
+	     const atomic_bool *gone, struct bd_err *e)
+{
+	char chunk[CHUNK_BYTES];
+	size_t done = 0;
+	int rc = 0;
+
+	while (rc == 0 && done < size) {
+		ssize_t n = pread(fd, chunk, sizeof(chunk), (off_t)done);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			rc = bd_fail_errno(e, BD_E_MEMORY, "memfd");
+			break;
+		}
+		done += (size_t)n;
+		if ((rc = check_mta(gone, e)) == 0)
+			rc = submit_write(stream, chunk, (size_t)n, deadline_ms, e);
+	}
+	explicit_bzero(chunk, sizeof(chunk));
+	return rc;
 }
 
 int
-ordinary_data(struct ordinary *o, const char *received, struct submit_answer *a, struct bd_err *e)
+ordinary_send(const struct ordinary *o, struct submit_pool *pool, const struct submit_envelope *env,
+	      int fd, size_t size, int64_t deadline_ms, const atomic_bool *gone,
+	      struct submit_answer *a, struct bd_err *e)
 {
-	int64_t deadline = clock_ms() + COMMAND_MS;
+	struct submit_stream *stream;
+	int rc;
 
-	if (submit_data(o->stream, deadline, a, e) == -1)
-		return -1;
-	if (a->code != 354)
-		return 0;
-	return submit_write(o->stream, received, strlen(received), deadline, e);
-}
-
-int
-ordinary_header(struct ordinary *o, const char *name, const char *value, bool lead,
-		struct bd_err *e)
-{
-	int64_t deadline = clock_ms() + CONTENT_MS;
-
-	if (submit_write(o->stream, name, strlen(name), deadline, e) == -1 ||
-	    submit_write(o->stream, ": ", lead ? 1 : 2, deadline, e) == -1 ||
-	    submit_write(o->stream, value, strlen(value), deadline, e) == -1)
-		return -1;
-	return submit_write(o->stream, "\r\n", 2, deadline, e);
-}
-
-int
-ordinary_eoh(struct ordinary *o, struct bd_err *e)
-{
-	return submit_write(o->stream, "\r\n", 2, clock_ms() + CONTENT_MS, e);
-}
-
-int
-ordinary_body(struct ordinary *o, const void *data, size_t len, struct bd_err *e)
-{
-	return submit_write(o->stream, data, len, clock_ms() + CONTENT_MS, e);
-}
-
-int
-ordinary_end(struct ordinary *o, int64_t deadline_ms, struct submit_answer *a, struct bd_err *e)
-{
-	return submit_end(o->stream, deadline_ms, a, e);
+	if ((rc = submit_open(pool, env, deadline_ms, &stream, a, e)) == -1 || a->code != 250)
+		goto out;
+	for (size_t i = 0; i < o->count; i++) {
+		rc = submit_rcpt(stream, o->recipients[i].to, o->recipients[i].args, deadline_ms, a,
+				 e);
+		if (rc == -1 || a->code / 100 != 2)
+			goto out;
+	}
+	if ((rc = submit_data(stream, deadline_ms, a, e)) == -1 || a->code != 354)
+		goto out;
+	if ((rc = send_content(stream, fd, size, deadline_ms, gone, e)) == 0)
+		rc = submit_end(stream, deadline_ms, a, e);
+out:
+	submit_close(&stream); /* cuts a transaction that is not over */
+	return rc;
 }
 
 void
-ordinary_free(struct ordinary **op)
+ordinary_clear(struct ordinary *o)
 {
-	struct ordinary *o = *op;
-
-	if (o == NULL)
-		return;
-	submit_close(&o->stream);
-	free(o);
-	*op = NULL;
+	for (size_t i = 0; i < o->count; i++) {
+		free(o->recipients[i].to);
+		free(o->recipients[i].args);
+	}
+	free(o->recipients);
+	*o = (struct ordinary){ 0 };
 }

@@ -3,37 +3,41 @@
 #define BD_MILTER_ORDINARY_H
 
 /*
- * Ordinary mail on a volatile front instance (ordinary = resubmit, design promise 10): streamed to
- * the durable instance's "mail" service while it comes in, so that nothing is held here, and the
- * durable instance's answers become the client's. The content stays as it is, below one Received
- * line of the front instance, which the milter protocol hides from us. One thread at a time.
+ * Ordinary mail on a volatile front instance (ordinary = resubmit, design promise 10): its
+ * recipients are kept until the end of the mail and then it goes as a whole to the durable
+ * instance's "mail" service, whose answer becomes the client's. No connection is held before that,
+ * or a few idle clients would hold them all. Knows no content. One thread at a time.
  */
 
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/err.h"
 #include "milter/submit.h"
 
-struct ordinary;
+struct ordinary_recipient {
+	char *to;   /* without <> */
+	char *args; /* all of RCPT's parameters, joined by spaces */
+};
 
-/* env is used during the call only. Opens the transaction; *a is the answer to MAIL. As submit_open
- * for the rest. */
-int ordinary_open(struct submit_pool *pool, const struct submit_envelope *env,
-		  struct ordinary **o_r, struct submit_answer *a, struct bd_err *e);
-int ordinary_rcpt(struct ordinary *o, const char *to, const char *args, struct submit_answer *a,
-		  struct bd_err *e);
-/* DATA and the Received line given (whole, with its CRLF). */
-int ordinary_data(struct ordinary *o, const char *received, struct submit_answer *a,
-		  struct bd_err *e);
-/* value as the milter protocol gives it: lead is true when it holds its leading space. */
-int ordinary_header(struct ordinary *o, const char *name, const char *value, bool lead,
-		    struct bd_err *e);
-int ordinary_eoh(struct ordinary *o, struct bd_err *e);
-int ordinary_body(struct ordinary *o, const void *data, size_t len, struct bd_err *e);
-int ordinary_end(struct ordinary *o, int64_t deadline_ms, struct submit_answer *a,
-		 struct bd_err *e);
-void ordinary_free(struct ordinary **o); /* an open transaction is cut; NULL is fine */
+/* { 0 } has no recipients; cleared with ordinary_clear. */
+struct ordinary {
+	struct ordinary_recipient *recipients;
+	size_t count;
+};
+
+/* argv as libmilter gives it: "<address>", then ESMTP parameters. 0, or -1 with kind MEMORY. */
+int ordinary_add(struct ordinary *o, char **argv, struct bd_err *e);
+/*
+ * Submits size bytes of fd, from its beginning. 0 with the answer in *a: to the final dot, or the
+ * first refusal, before DATA if it is of the sender or of any recipient: all get the mail, or none.
+ * -1 with kind QUEUE or BUSY when the connection is lost or late, the pool stays full, or *gone
+ * became true before the final dot; deadline_ms is monotonic.
+ */
+int ordinary_send(const struct ordinary *o, struct submit_pool *pool,
+		  const struct submit_envelope *env, int fd, size_t size, int64_t deadline_ms,
+		  const atomic_bool *gone, struct submit_answer *a, struct bd_err *e);
+void ordinary_clear(struct ordinary *o);
 
 #endif

@@ -74,7 +74,7 @@ session_end_mail(struct session *s)
 	if (s->m.queue_id[0] != '\0')
 		memcpy(s->last_queue_id, s->m.queue_id, sizeof(s->last_queue_id));
 	s->g->ops->forget(&s->question);
-	ordinary_free(&s->ordinary);
+	ordinary_clear(&s->ordinary);
 	message_clear(&s->m);
 	if (s->in_mail)
 		atomic_fetch_sub(&s->g->mails, 1);
@@ -86,8 +86,6 @@ session_end_mail(struct session *s)
 	s->client = NULL;
 	s->agency = NULL;
 	s->sender = NULL;
-	s->refusal = (struct submit_answer){ 0 };
-	s->ordinary_recipients = 0;
 }
 
 enum verdict
@@ -310,7 +308,7 @@ session_header(struct session *s, const char *name, const char *value)
 	if (!wants_content(s, &v))
 		return v;
 	if (s->role == ROLE_ORDINARY)
-		rc = ordinary_header(s->ordinary, name, value, s->lead_space, &e);
+		rc = ordinary_mail_header(s, name, value, &e);
 	else
 		rc = message_header(&s->m, s->g->conf, name, value, s->lead_space, &e);
 	return content_result(s, rc, &e);
@@ -327,7 +325,7 @@ session_eoh(struct session *s)
 	session_take_queue_id(s, true);
 	s->body_started = true;
 	return content_result(s,
-			      s->role == ROLE_ORDINARY ? ordinary_eoh(s->ordinary, &e)
+			      s->role == ROLE_ORDINARY ? message_add(&s->m, "\r\n", 2, &e)
 						       : message_eoh(&s->m, s->g->conf, &e),
 			      &e);
 }
@@ -344,7 +342,7 @@ session_body(struct session *s, const void *data, size_t len)
 	if (!s->body_started && (v = session_eoh(s)) != VERDICT_CONTINUE)
 		return v;
 	if (s->role == ROLE_ORDINARY)
-		rc = ordinary_body(s->ordinary, data, len, &e);
+		rc = message_add(&s->m, data, len, &e);
 	else
 		rc = message_body(&s->m, s->g->conf, data, len, &e);
 	return content_result(s, rc, &e);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mail with no recipient of ours: left alone, or handed on to the durable instance as it comes. */
+/* Mail with no recipient of ours: left alone, or handed on to the durable instance
+ * when it is whole. */
 #include "config.h"
 #include "milter/session_private.h"
 
@@ -13,64 +14,14 @@
 #include "common/log.h"
 #include "milter/work.h"
 
-static enum verdict
-failed(struct session *s, const char *stage, const struct bd_err *e)
-{
-	ordinary_free(&s->ordinary);
-	return session_refuse(s, stage, e, 0);
-}
-
-static enum verdict
-open_transaction(struct session *s)
-{
-	struct submit_envelope env = {
-		.from = s->m.from,
-		.from_args = s->m.from_args,
-		.ident = s->m.queue_id,
-	};
-	struct submit_answer a;
-	struct bd_err e = { 0 };
-
-	if (s->ordinary != NULL)
-		return VERDICT_CONTINUE;
-	if (s->refusal.code != 0)
-		return session_answer(s, "rcpt", &s->refusal);
-	if (ordinary_open(s->g->mail_pool, &env, &s->ordinary, &a, &e) == -1)
-		return failed(s, "rcpt", &e);
-	if (a.code == 250)
-		return VERDICT_CONTINUE;
-	s->refusal = a; /* the sender: every recipient gets it */
-	ordinary_free(&s->ordinary);
-	return session_answer(s, "rcpt", &a);
-}
-
 enum verdict
 ordinary_mail_rcpt(struct session *s, char **argv)
 {
-	struct submit_answer a;
 	struct bd_err e = { 0 };
-	struct buf args = { 0 };
-	enum verdict v;
-	char *to;
-	int rc;
 
-	if ((v = open_transaction(s)) != VERDICT_CONTINUE)
-		return v;
-	rc = (to = message_address(argv[0])) == NULL ? -1 : 0;
-	for (char **arg = argv + 1; rc == 0 && *arg != NULL; arg++)
-		rc = buf_addf(&args, "%s%s", args.len > 0 ? " " : "", *arg);
-	if (rc == -1)
-		bd_fail(&e, BD_E_MEMORY, "recipient");
-	else
-		rc = ordinary_rcpt(s->ordinary, to, buf_str(&args), &a, &e);
-	free(to);
-	buf_free(&args);
-	if (rc == -1)
-		return failed(s, "rcpt", &e);
-	if (a.code / 100 != 2)
-		return session_answer(s, "rcpt", &a);
+	if (ordinary_add(&s->ordinary, argv, &e) == -1)
+		return session_refuse(s, "rcpt", &e, 0);
 	s->role = ROLE_ORDINARY;
-	s->ordinary_recipients++;
 	return VERDICT_CONTINUE;
 }
 
@@ -114,10 +65,8 @@ make_received(const struct session *s, struct buf *b)
 enum verdict
 ordinary_mail_data(struct session *s)
 {
-	struct submit_answer a;
 	struct bd_err e = { 0 };
 	struct buf received = { 0 };
-	enum verdict v = VERDICT_CONTINUE;
 	int rc;
 
 	if (s->g->conf->milter.ordinary == CONF_ORDINARY_PASS) {
@@ -125,20 +74,22 @@ ordinary_mail_data(struct session *s)
 		session_end_mail(s);
 		return VERDICT_ACCEPT;
 	}
-	if (s->ordinary == NULL)
-		rc = bd_fail(&e, BD_E_QUEUE, "submission was lost before DATA");
-	else if ((rc = make_received(s, &received)) == -1)
+	if ((rc = make_received(s, &received)) == -1)
 		bd_fail(&e, BD_E_MEMORY, "Received line");
 	else
-		rc = ordinary_data(s->ordinary, buf_str(&received), &a, &e);
+		rc = message_add(&s->m, received.data, received.len, &e);
 	buf_free(&received);
-	if (rc == -1) {
-		v = session_refuse_mail(s, "data", &e, 0);
-	} else if (a.code != 354) {
-		v = session_answer(s, "data", &a);
-		session_end_mail(s);
-	}
-	return v;
+	return rc == -1 ? session_refuse_mail(s, "data", &e, 0) : VERDICT_CONTINUE;
+}
+
+int
+ordinary_mail_header(struct session *s, const char *name, const char *value, struct bd_err *e)
+{
+	if (message_add(&s->m, name, strlen(name), e) == -1 ||
+	    message_add(&s->m, ": ", s->lead_space ? 1 : 2, e) == -1 ||
+	    message_add(&s->m, value, strlen(value), e) == -1)
+		return -1;
+	return message_add(&s->m, "\r\n", 2, e);
 }
 
 struct job {
@@ -153,8 +104,15 @@ static void
 run_job(void *arg)
 {
 	struct job *j = arg;
+	const struct message *m = &j->s->m;
+	struct submit_envelope env = {
+		.from = m->from,
+		.from_args = m->from_args,
+		.ident = m->queue_id,
+	};
 
-	j->rc = ordinary_end(j->s->ordinary, clock_ms() + SESSION_EOM_MS, &j->a, &j->e);
+	j->rc = ordinary_send(&j->s->ordinary, j->s->g->mail_pool, &env, m->fd, m->size,
+			      clock_ms() + SESSION_EOM_MS, &j->gone, &j->a, &j->e);
 }
 
 enum verdict
@@ -164,15 +122,16 @@ ordinary_mail_eom(struct session *s)
 	char queue_id[SUBMIT_QUEUE_ID_CHARS];
 	int64_t begun = clock_ms();
 
-	if (work_run(run_job, &j, session_tick, s, &j.gone, &j.e) == -1 || j.rc == -1)
-		return failed(s, "eom", &j.e);
+	if (message_finish(&s->m, &j.e) == -1 ||
+	    work_run(run_job, &j, session_tick, s, &j.gone, &j.e) == -1 || j.rc == -1)
+		return session_refuse(s, "eom", &j.e, 0);
 	if (j.a.code / 100 != 2)
 		return session_answer(s, "eom", &j.a);
 	submit_queue_id(&j.a, queue_id);
-	log_info("ordinary queue=%s submitted=%s recipients=%u result=resubmitted dsn=2.0.0 "
+	log_info("ordinary queue=%s submitted=%s recipients=%zu result=resubmitted dsn=2.0.0 "
 		 "ms=%lld",
 		 s->m.queue_id[0] != '\0' ? s->m.queue_id : "-",
-		 queue_id[0] != '\0' ? queue_id : "-", s->ordinary_recipients,
+		 queue_id[0] != '\0' ? queue_id : "-", s->ordinary.count,
 		 (long long)(clock_ms() - begun));
 	return VERDICT_DISCARD;
 }

@@ -44,9 +44,7 @@ struct session {
 	const struct conf_sender *sender;
 	struct lookup_question *question;
 	/* ordinary mail */
-	struct ordinary *ordinary;
-	struct submit_answer refusal; /* of MAIL by the durable instance; code 0: none */
-	unsigned ordinary_recipients;
+	struct ordinary ordinary; /* with ordinary = resubmit */
 };
 
 const char *session_macro(const struct session *s, const char *name); /* "" when missing */
@@ -71,6 +69,7 @@ enum verdict letters_eom(struct session *s);
 
 enum verdict ordinary_mail_rcpt(struct session *s, char **argv);
 enum verdict ordinary_mail_data(struct session *s);
+int ordinary_mail_header(struct session *s, const char *name, const char *value, struct bd_err *e);
 enum verdict ordinary_mail_eom(struct session *s);
 
 #endif

@@ -140,7 +140,9 @@ command(struct client *c, const char *line, struct sink_mail *m)
 	} else if (strncasecmp(line, "RCPT", 4) == 0) {
 		if (is_cut(c, &s, SINK_CUT_RCPT))
 			return false;
-		say(c, s.rcpt != NULL ? s.rcpt : "250 2.1.5 Ok");
+		say(c, s.rcpt != NULL && (s.rcpt_of == NULL || strstr(line, s.rcpt_of) != NULL)
+			   ? s.rcpt
+			   : "250 2.1.5 Ok");
 	} else if (strncasecmp(line, "DATA", 4) == 0) {
 		if (is_cut(c, &s, SINK_CUT_DATA))
 			return false;

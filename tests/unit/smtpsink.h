@@ -24,6 +24,7 @@ struct sink_script {
 	enum sink_cut cut;
 	unsigned cut_connections;             /* the first so many are cut */
 	const char *mail, *rcpt, *data, *dot; /* answers other than the good ones */
+	const char *rcpt_of;                  /* rcpt answers only lines that hold this */
 	const char *ehlo;                     /* lines of the EHLO answer, else all extensions */
 	int dot_delay_ms;
 	bool close_idle; /* end the connection after each mail */

@@ -12,6 +12,8 @@
 #include "tests/unit/sessionrig.h"
 #include "tests/unit/smtpsink.h"
 
+#define POOL 2 /* connections */
+
 static char folder[] = "/tmp/brevdue-ordinary-XXXXXX";
 static char path[64];
 
@@ -23,7 +25,7 @@ rig_with(enum conf_ordinary ordinary)
 
 	r->conf.milter.ordinary = ordinary;
 	if (ordinary == CONF_ORDINARY_RESUBMIT)
-		r->gate.mail_pool = submit_pool_new(path, 2, 1000, &e);
+		r->gate.mail_pool = submit_pool_new(path, POOL, 1000, &e);
 	return r;
 }
 
@@ -91,12 +93,13 @@ test_resubmit(void **state)
 	assert_int_equal(sink_mail_count(k), 2);
 	assert_int_equal(sink_connections(k), 1);
 	m = sink_mail(k, 1);
-	assert_string_equal(m->lines[0],
-			    "MAIL FROM:<ola@etat.example> SIZE=300 BODY=8BITMIME SMTPUTF8");
+	assert_string_equal(m->lines[0], "XFORWARD IDENT=4B");
 	assert_string_equal(m->lines[1],
+			    "MAIL FROM:<ola@etat.example> SIZE=300 BODY=8BITMIME SMTPUTF8");
+	assert_string_equal(m->lines[2],
 			    "RCPT TO:<a@b.example> NOTIFY=NEVER ORCPT=rfc822;x@b.example");
 	assert_string_equal(
-	    m->lines[2], "RCPT TO:<c@d.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;x@y.example");
+	    m->lines[3], "RCPT TO:<c@d.example> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;x@y.example");
 	assert_int_equal(strncmp(m->content, "Received: from pc (pc.etat.example [10.0.0.1])", 45),
 			 0);
 	assert_non_null(strstr(m->content, "with ESMTPSA id 4B;"));
@@ -114,80 +117,138 @@ test_resubmit_answers(void **state)
 	static const struct {
 		const char *name;
 		struct sink_script script;
-		int at; /* 0 RCPT, 1 DATA, 2 end */
 		int code;
 		const char *status, *text;
+		size_t mails; /* whose final dot came */
 	} cases[] = {
 		{ "sender refused",
 		  { .mail = "550 5.7.1 not you 100%" },
-		  0,
 		  550,
 		  "5.7.1",
-		  "not you 100%" },
-		{ "recipient refused",
-		  { .rcpt = "550 5.1.1 no such user" },
-		  0,
+		  "not you 100%",
+		  0 },
+		{ "one recipient refused, the last",
+		  { .rcpt = "550 5.1.1 no such user", .rcpt_of = "c@d.example" },
 		  550,
 		  "5.1.1",
-		  "no such user" },
-		{ "recipient later",
-		  { .rcpt = "450 4.2.0 greylisted" },
-		  0,
+		  "no such user",
+		  0 },
+		{ "one recipient later, the first",
+		  { .rcpt = "450 4.2.0 greylisted", .rcpt_of = "a@b.example" },
 		  450,
 		  "4.2.0",
-		  "greylisted" },
-		{ "DATA refused", { .data = "452 4.3.1 full" }, 1, 452, "4.3.1", "full" },
-		{ "content refused", { .dot = "550 5.7.1 spam" }, 2, 550, "5.7.1", "spam" },
+		  "greylisted",
+		  0 },
+		{ "DATA refused", { .data = "452 4.3.1 full" }, 452, "4.3.1", "full", 0 },
+		{ "content refused", { .dot = "550 5.7.1 spam" }, 550, "5.7.1", "spam", 1 },
 		{ "lost at MAIL",
 		  { .cut = SINK_CUT_MAIL, .cut_connections = 9 },
-		  0,
 		  451,
 		  "4.3.0",
-		  "" },
+		  "",
+		  0 },
+		{ "lost at RCPT",
+		  { .cut = SINK_CUT_RCPT, .cut_connections = 9 },
+		  451,
+		  "4.3.0",
+		  "",
+		  0 },
 		{ "lost at DATA",
 		  { .cut = SINK_CUT_DATA, .cut_connections = 9 },
-		  1,
 		  451,
 		  "4.3.0",
-		  "" },
+		  "",
+		  0 },
 		{ "lost after the dot",
 		  { .cut = SINK_CUT_DOT, .cut_connections = 9 },
-		  2,
 		  451,
 		  "4.3.0",
-		  "" },
-		{ "late", { .dot_delay_ms = 1500 }, 2, 451, "4.3.0", "" },
+		  "",
+		  1 },
+		{ "late", { .dot_delay_ms = 1500 }, 451, "4.3.0", "", 1 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct rig *r = rig_with(CONF_ORDINARY_RESUBMIT);
 		struct sink *k = sink_start(path, &cases[i].script);
-		enum verdict v;
-		int at = 0;
 
+		/* All is taken until the end, where the durable instance is asked. */
 		assert_int_equal(rig_mail(r, RIG_CLERK), VERDICT_CONTINUE);
-		v = rig_rcpt(r, "<a@b.example>");
-		if (v == VERDICT_CONTINUE) {
-			at = 1;
-			v = rig_content(r);
-		}
-		if (v == VERDICT_CONTINUE) {
-			at = 2;
-			v = rig_eom(r);
-		}
-		if (at != cases[i].at || r->reply.code != cases[i].code ||
+		assert_int_equal(rig_rcpt(r, "<a@b.example>"), VERDICT_CONTINUE);
+		assert_int_equal(rig_rcpt(r, "<c@d.example>"), VERDICT_CONTINUE);
+		assert_int_equal(rig_content(r), VERDICT_CONTINUE);
+		assert_int_equal(rig_eom(r),
+				 cases[i].code / 100 == 5 ? VERDICT_REJECT : VERDICT_TEMPFAIL);
+		if (r->reply.code != cases[i].code ||
 		    strcmp(r->reply.status, cases[i].status) != 0 ||
 		    strncmp(r->reply.text, cases[i].text, strlen(cases[i].text)) != 0)
-			fail_msg("%s: at %d %d %s %s", cases[i].name, at, r->reply.code,
-				 r->reply.status, r->reply.text);
+			fail_msg("%s: %d %s %s", cases[i].name, r->reply.code, r->reply.status,
+				 r->reply.text);
+		assert_int_equal(sink_mail_count(k), cases[i].mails);
 		rig_free(&r);
 		sink_stop(k);
 	}
 }
 
+/* Clients that are slow, or have fallen silent, hold no connection of the pool (design section 6).
+ */
 static void
-test_abort_cuts_the_submission(void **state)
+test_idle_clients_hold_no_connection(void **state)
+{
+	struct rig *r = rig_with(CONF_ORDINARY_RESUBMIT);
+	struct sink *k = sink_start(path, &(struct sink_script){ 0 });
+	struct session *idle[POOL + 1] = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < POOL + 1; i++) {
+		assert_int_equal(rig_mail(r, RIG_CLERK), VERDICT_CONTINUE);
+		assert_int_equal(rig_rcpt(r, "<a@b.example>"), VERDICT_CONTINUE);
+		if (i > 0)
+			assert_int_equal(rig_content(r), VERDICT_CONTINUE);
+		assert_int_equal(submit_pool_open(r->gate.mail_pool), 0);
+		r->queue_id = NULL;
+		idle[i] = r->s;
+		r->s = NULL;
+		rig_connect(r);
+	}
+	assert_int_equal(rig_mail(r, RIG_CLERK), VERDICT_CONTINUE);
+	assert_int_equal(rig_rcpt(r, "<c@d.example>"), VERDICT_CONTINUE);
+	assert_int_equal(rig_content(r), VERDICT_CONTINUE);
+	assert_int_equal(rig_eom(r), VERDICT_DISCARD);
+	assert_int_equal(sink_mail_count(k), 1);
+	/* and theirs is taken when they go on */
+	assert_int_equal(session_eom(idle[POOL]), VERDICT_DISCARD);
+	assert_int_equal(sink_mail_count(k), 2);
+	for (size_t i = 0; i < POOL + 1; i++)
+		session_free(&idle[i]);
+	rig_free(&r);
+	sink_stop(k);
+}
+
+static void
+test_ordinary_mail_counts_as_memory(void **state)
+{
+	struct rig *r = rig_with(CONF_ORDINARY_RESUBMIT);
+	struct sink *k = sink_start(path, &(struct sink_script){ 0 });
+	static const char chunk[65535];
+
+	(void)state;
+	r->gate.memory.limit = 100000;
+	assert_int_equal(rig_mail(r, RIG_CLERK), VERDICT_CONTINUE);
+	assert_int_equal(rig_rcpt(r, "<a@b.example>"), VERDICT_CONTINUE);
+	assert_int_equal(rig_content(r), VERDICT_CONTINUE);
+	assert_int_equal(session_body(r->s, chunk, sizeof(chunk)), VERDICT_CONTINUE);
+	assert_int_equal(session_body(r->s, chunk, sizeof(chunk)), VERDICT_TEMPFAIL);
+	assert_int_equal(r->reply.code, 451);
+	assert_int_equal(r->gate.memory.used, 0);
+	assert_int_equal(sink_connections(k), 0);
+	rig_free(&r);
+	sink_stop(k);
+}
+
+static void
+test_abort_submits_nothing(void **state)
 {
 	struct rig *r = rig_with(CONF_ORDINARY_RESUBMIT);
 	struct sink *k = sink_start(path, &(struct sink_script){ 0 });
@@ -204,7 +265,7 @@ test_abort_cuts_the_submission(void **state)
 			session_abort(r->s);
 		r->queue_id = NULL;
 	}
-	assert_int_equal(submit_pool_open(r->gate.mail_pool), 0);
+	assert_int_equal(sink_connections(k), 0);
 	/* a mixed mail is refused whichever came first, and nothing of it is submitted */
 	assert_int_equal(rig_mail(r, RIG_CLERK), VERDICT_CONTINUE);
 	assert_int_equal(rig_rcpt(r, "<a@b.example>"), VERDICT_CONTINUE);
@@ -224,7 +285,9 @@ main(void)
 		cmocka_unit_test(test_refuse),
 		cmocka_unit_test(test_resubmit),
 		cmocka_unit_test(test_resubmit_answers),
-		cmocka_unit_test(test_abort_cuts_the_submission),
+		cmocka_unit_test(test_idle_clients_hold_no_connection),
+		cmocka_unit_test(test_ordinary_mail_counts_as_memory),
+		cmocka_unit_test(test_abort_submits_nothing),
 	};
 	int rc;
 

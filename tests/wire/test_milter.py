@@ -329,7 +329,9 @@ def test_ordinary_mail_is_handed_on(world):
         assert client.end().verdict == "discard"
         world.mail.answers["RCPT"] = "550 5.1.1 100% unknown"
         client.mail("ola@x.example")
-        reply = client.rcpt("b@b.example")
+        assert client.rcpt("b@b.example").verdict == "continue"
+        assert client.content([("Subject", "hei")], b"a\r\n", 1, "4P").verdict == "continue"
+        reply = client.end()
         assert (reply.code, reply.text) == (550, "5.1.1 100%% unknown")  # the MTA undoes the doubling
     (mail,) = world.mail.mails
     assert mail.command("MAIL") == "MAIL FROM:<ola@x.example> SIZE=100 BODY=8BITMIME"
