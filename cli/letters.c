@@ -25,6 +25,13 @@ static int
 letter_print(void *arg, json_t *o)
 {
 	(void)arg;
+	if (json_object_get(o, "mail") != NULL) {
+		printf("mail %s  %lld of %lld letters  %s\n", text_or_dash(o, "mail"),
+		       (long long)json_integer_value(json_object_get(o, "arrived")),
+		       (long long)json_integer_value(json_object_get(o, "count")),
+		       text_or_dash(o, "first"));
+		return 0;
+	}
 	printf("%s  %-7s %-9s generation %d  %s  %s %s\n", text_or_dash(o, "letter"),
 	       text_or_dash(o, "state"), text_or_dash(o, "status"),
 	       (int)json_integer_value(json_object_get(o, "generation")), text_or_dash(o, "first"),
@@ -79,7 +86,7 @@ int
 cmd_letters(struct cli *cli, int argc, char **argv)
 {
 	if (argc > 2)
-		return cli_usage("letters [open|unsure|sent|failed|parked]");
+		return cli_usage("letters [open|unsure|sent|failed|parked|incomplete]");
 	return ask(cli,
 		   json_pack("{s:s, s:s*}", "verb", "letters", "state", argc == 2 ? argv[1] : NULL),
 		   letter_print);

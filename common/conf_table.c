@@ -216,7 +216,7 @@ const struct conf_row conf_rows[] = {
 	RANGE(CONF_TRANSPORT, "recheck", CONF_SEC, T(transport.recheck_sec), "10m", 1, DAY,
 	      "age from which the decision is asked again before sending"),
 	RANGE(CONF_TRANSPORT, "set-timeout", CONF_SEC, T(transport.set_timeout_sec), "1h", 1,
-	      5 * DAY, "time after which a mail with letters missing is reported"),
+	      5 * DAY, "time after which a mail with letters missing is told in the log"),
 	WORDS(CONF_TRANSPORT, "driver", CONF_WORD, T(transport.driver), "dpi", "dpi|null",
 	      "how digital letters leave; null keeps them, for tests"),
 	ROW(CONF_TRANSPORT, "providers", CONF_ORGNRS, T(transport.providers), NULL,

@@ -12,6 +12,7 @@
 
 #include "common/clock.h"
 #include "common/json.h"
+#include "spool/sets.h"
 #include "store/kv.h"
 
 #define EVENT_VERSION 1
@@ -22,7 +23,7 @@
 #define INDEX_MAX 4
 #define EVENTS_MAX 2
 
-static const char *const tables[] = { "events", "sealed", "index", "open", NULL };
+static const char *const tables[] = { "events", "sealed", "index", "open", "sets", NULL };
 
 struct records {
 	struct kv *kv;
@@ -41,6 +42,7 @@ struct batch { /* what one transaction writes, in the tables' order */
 	char index[INDEX_MAX][INDEX_KEY_BYTES];
 	size_t index_count;
 	enum { OPEN_KEEP, OPEN_ADD, OPEN_REMOVE } open;
+	const struct control_record *of_set; /* a letter of several has come, or NULL */
 };
 
 static void
@@ -97,6 +99,12 @@ records_close(struct records **r)
 	*r = NULL;
 }
 
+struct kv *
+records_store(struct records *r)
+{
+	return r->kv;
+}
+
 static int
 batch_write(struct kv_txn *t, void *arg, struct bd_err *e)
 {
@@ -125,6 +133,9 @@ batch_write(struct kv_txn *t, void *arg, struct bd_err *e)
 		return -1;
 	if (b->open == OPEN_REMOVE && kv_del(t, "open", key, sizeof(key), e) == KV_ERROR)
 		return -1;
+	if (b->of_set != NULL)
+		return sets_arrived(t, b->of_set->mail_id, (unsigned)b->of_set->index,
+				    (unsigned)b->of_set->count, b->letter_id, clock_wall_ms(), e);
 	return 0;
 }
 
@@ -293,6 +304,8 @@ records_begin(struct records *r, const struct records_letter *l, struct records_
 	outward_id_make(a->conversation, r->secret, c->letter_id, a->generation, 'c');
 	b.seq = a->view.events;
 	b.generation = a->generation;
+	if (c->count > 1 && c->mail_id != NULL && c->mail_id[0] != '\0')
+		b.of_set = c;
 	switch (a->verdict) {
 	case VIEW_SEND:
 	case VIEW_ASK:

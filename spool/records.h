@@ -11,7 +11,7 @@
  *
  * Tables: events (letter id, sequence), sealed (letter id, generation), index ("driver/instance/
  * ID", "driver/conversation/ID", "mail/ID/LETTER", "queue/ID/LETTER" to the letter), open (letters
- * that wait for a final status).
+ * that wait for a final status), sets (sets.h).
  */
 
 #include <stddef.h>
@@ -46,6 +46,8 @@ struct records_attempt {
 struct records *records_open(const char *dir, const uint8_t secret[32], int64_t copy_window_ms,
 			     struct bd_err *e);
 void records_close(struct records **r);
+/* For sets.h. Borrowed. */
+struct kv *records_store(struct records *r);
 
 /* Folds what is known, decides, and stores the outcome of the decision before it returns: queued
  * and intent for SEND and ASK; copy, again or parked otherwise. */

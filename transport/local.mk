@@ -16,6 +16,7 @@ transport_libtransport_a_SOURCES = \
 	transport/queueid.c transport/queueid.h \
 	transport/recheck.c transport/recheck.h \
 	transport/server.c transport/server.h \
+	transport/setwatch.c transport/setwatch.h \
 	transport/target.c transport/target.h \
 	transport/transport.c transport/transport.h
 

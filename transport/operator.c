@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "common/log.h"
+#include "spool/sets.h"
 
 #define CLAIM_WAIT_MS 5000
 
@@ -59,6 +60,19 @@ on_letter(void *arg, const char *letter_id, const struct view *v)
 }
 
 static int
+on_set(void *arg, const struct set *s)
+{
+	struct answering *a = arg;
+	json_t *o = json_pack("{s:s, s:i, s:i}", "mail", s->mail, "arrived", (int)s->arrived,
+			      "count", (int)s->count);
+
+	if (o == NULL)
+		return 1;
+	time_set(o, "first", s->first_ms);
+	return a->reply(a->conn, o) == -1 ? 1 : 0;
+}
+
+static int
 verb_letters(void *arg, const struct control_peer *peer, json_t *request, control_send *reply,
 	     void *conn, struct bd_err *e)
 {
@@ -66,6 +80,8 @@ verb_letters(void *arg, const struct control_peer *peer, json_t *request, contro
 	struct answering a = { reply, conn, json_text(request, "state") };
 
 	log_info("control: user %s lists letters", peer->user);
+	if (a.state != NULL && strcmp(a.state, "incomplete") == 0)
+		return sets_incomplete(records_store(d->records), on_set, &a, e) == -1 ? -1 : 0;
 	return records_each(d->records, on_letter, &a, e) == -1 ? -1 : 0;
 }
 

@@ -18,6 +18,7 @@
 #include "transport/operator.h"
 #include "transport/poller.h"
 #include "transport/server.h"
+#include "transport/setwatch.h"
 
 /* base64 of the largest package in lines of 76, and room for headers and control record */
 #define MESSAGE_MAX_BYTES(package) ((package) / 57 * 78 + ((size_t)512 << 10))
@@ -36,6 +37,7 @@ struct transport {
 	gid_t group;
 	struct deliver deliver;
 	struct poller *poller;
+	struct setwatch *setwatch;
 	struct server *server;
 	struct control *control;
 };
@@ -132,8 +134,10 @@ delivery_begin(struct transport *t, struct bd_err *e)
 		return -1;
 	if (d->driver->open(&d->driver_self, &env, e) == -1)
 		return bd_wrap(e, "driver %s", d->driver->name);
-	t->poller = poller_start(d, e);
-	return t->poller == NULL ? -1 : 0;
+	if ((t->poller = poller_start(d, e)) == NULL)
+		return -1;
+	t->setwatch = setwatch_start(d, e);
+	return t->setwatch == NULL ? -1 : 0;
 }
 
 static int
@@ -187,6 +191,7 @@ transport_close(struct transport **tp)
 		return;
 	server_stop(&t->server);
 	control_stop(&t->control);
+	setwatch_stop(&t->setwatch);
 	poller_stop(&t->poller);
 	if (t->deliver.driver_self != NULL)
 		t->deliver.driver->close(&t->deliver.driver_self);

@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "spool/claims.h"
 #include "spool/records.h"
+#include "spool/sets.h"
 
 #define ID "0123456789abcdef0123456789abcdef"
 #define WINDOW_MS 5000
@@ -346,6 +347,89 @@ test_kill_between_steps(void **state)
 	}
 }
 
+#define SET_LETTERS 6
+#define SET_MAILS 10
+
+struct arriving {
+	struct kv *kv;
+	unsigned mail, index;
+};
+
+static int
+arrive(struct kv_txn *t, void *arg, struct bd_err *e)
+{
+	const struct arriving *a = arg;
+	char mail[20];
+
+	snprintf(mail, sizeof(mail), "mail-%u", a->mail);
+	return sets_arrived(t, mail, a->index, SET_LETTERS, ID, clock_wall_ms(), e);
+}
+
+/* The letter with this number of every mail, one after the other. */
+static void *
+arrivals_run(void *arg)
+{
+	struct arriving *a = arg;
+	struct bd_err e = { 0 };
+
+	for (a->mail = 0; a->mail < SET_MAILS; a->mail++)
+		if (kv_transact(a->kv, arrive, a, &e) == -1)
+			return arg;
+	return NULL;
+}
+
+static void
+count_open(void *arg, const struct set *s)
+{
+	*(int *)arg += s->arrived < s->count ? 1 : -1;
+}
+
+static int
+count_sets(void *arg, const struct set *s)
+{
+	assert_int_equal(s->count, SET_LETTERS);
+	assert_int_equal(s->arrived, SET_LETTERS - 1);
+	++*(int *)arg;
+	return 0;
+}
+
+/* Letters come on many connections while the sets are judged: none may stay judged wrongly. */
+static void
+test_sets_judged_while_letters_come(void **state)
+{
+	struct records *r = open_records();
+	struct arriving a[SET_LETTERS];
+	pthread_t threads[SET_LETTERS];
+	struct bd_err e = { 0 };
+	int open = 0, listed = 0;
+	void *failed;
+
+	(void)state;
+	for (unsigned i = 0; i < SET_LETTERS; i++) {
+		a[i] = (struct arriving){ .kv = records_store(r), .index = i + 1 };
+		if (i > 0)
+			assert_int_equal(pthread_create(&threads[i], NULL, arrivals_run, &a[i]), 0);
+	}
+	for (unsigned i = 1; i < SET_LETTERS; i++) {
+		assert_int_equal(sets_check(a[0].kv, INT64_MAX, count_open, &open, &e), 0);
+		pthread_join(threads[i], &failed);
+		assert_null(failed);
+	}
+	assert_int_equal(sets_check(a[0].kv, INT64_MAX, count_open, &open, &e), 0);
+	assert_int_equal(open, SET_MAILS);
+	assert_int_equal(sets_incomplete(a[0].kv, count_sets, &listed, &e), 0);
+	assert_int_equal(listed, SET_MAILS);
+	assert_null(arrivals_run(&a[0]));
+	assert_null(arrivals_run(&a[1])); /* copies */
+	assert_int_equal(sets_check(a[0].kv, 0, count_open, &open, &e), 0);
+	assert_int_equal(open, SET_MAILS); /* too early to judge */
+	assert_int_equal(sets_check(a[0].kv, INT64_MAX, count_open, &open, &e), 0);
+	assert_int_equal(open, 0);
+	assert_int_equal(sets_incomplete(a[0].kv, count_sets, &listed, &e), 0);
+	assert_int_equal(listed, SET_MAILS);
+	records_close(&r);
+}
+
 struct claimer {
 	struct claims *c;
 	int wait_ms, rc;
@@ -395,6 +479,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_a_letters_life, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_first_sealed_record_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_kill_between_steps, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sets_judged_while_letters_come, setup,
+						teardown),
 		cmocka_unit_test(test_one_claim_at_a_time),
 	};
 

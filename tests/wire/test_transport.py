@@ -585,6 +585,55 @@ def test_rubbish_for_the_report_address_ends_nothing(t):
     assert t.state(lid) == "open"
 
 
+# -- sets ----------------------------------------------------------------------------------------
+
+
+def test_incomplete_set_is_told_once(own):
+    t = own(more="set-timeout = 1s")
+    short, whole = secrets.token_hex(8), secrets.token_hex(8)
+    letters = [t.letter_id() for _ in range(5)]
+    for index, lid in enumerate(letters[:2], 1):
+        assert t.deliver(lid, t.message(lid, mail_id=whole, index=index, count=2))[0] == 250
+    for index, lid in ((1, letters[2]), (3, letters[3])):
+        assert t.deliver(lid, t.message(lid, mail_id=short, index=index, count=3))[0] == 250
+    wait_for("an alarm", lambda: t.log_lines(": error: mail id="))
+    (line,) = t.log_lines(": error: mail id=")
+    assert f"id={short}: 2 of 3 letters arrived" in line
+
+    # a late copy opens neither set again, and a restart repeats nothing
+    assert t.deliver(letters[0], t.message(letters[0], mail_id=whole, index=1, count=2))[0] == 250
+    assert t.deliver(letters[2], t.message(letters[2], mail_id=short, index=1, count=3))[0] == 250
+    t.stop()
+    t.start()
+    other, lone = secrets.token_hex(8), t.letter_id()
+    assert t.deliver(lone, t.message(lone, mail_id=other, index=2, count=2))[0] == 250
+    wait_for("the next alarm", lambda: t.log_lines(f"id={other}: 1 of 2 letters arrived"))
+    assert len(t.log_lines(f"mail id={short}")) == 1 and not t.log_lines(f"mail id={whole}")
+
+    def listed():
+        return subprocess.run([BUILD / "brevdue", "-c", t.conf, "letters", "incomplete"], check=True,
+                              capture_output=True, text=True).stdout
+
+    assert sorted(line.split("  ")[:2] for line in listed().splitlines()) == sorted(
+        [[f"mail {short}", "2 of 3 letters"], [f"mail {other}", "1 of 2 letters"]])
+    assert t.deliver(letters[4], t.message(letters[4], mail_id=short, index=2, count=3))[0] == 250
+    assert short not in listed() and other in listed()
+    wait_for("the good news", lambda: t.log_lines(f"mail id={short}: all 3 letters have arrived"))
+
+
+def test_letter_known_from_another_mail_counts(own):
+    """The client sends again, to one recipient more: the letters it had sent are copies."""
+    t = own(more="set-timeout = 1s")
+    first, second, lone = t.letter_id(), t.letter_id(), t.letter_id()
+    mail, other = secrets.token_hex(8), secrets.token_hex(8)
+    assert t.deliver(first, t.message(first))[0] == 250
+    for index, lid in enumerate((first, second), 1):
+        assert t.deliver(lid, t.message(lid, mail_id=mail, index=index, count=2))[0] == 250
+    assert t.deliver(lone, t.message(lone, mail_id=other, index=1, count=2))[0] == 250
+    wait_for("an alarm", lambda: t.log_lines(f"id={other}: 1 of 2 letters arrived"))
+    assert not t.log_lines(f"mail id={mail}")
+
+
 # -- death ---------------------------------------------------------------------------------------
 
 
