@@ -22,8 +22,9 @@
 	X(SEAL, 451, "4.7.5")     /* certificate unusable, signing or encryption failed */         \
 	X(RATE, 451, "4.7.0")     /* more letters than the sender may send now */                  \
 	X(READER, 451, "4.3.0")   /* the reader died or exceeded its limits on this mail */        \
-	X(MAIL_WORK, 452, "4.5.3")  /* recipients x size above mail-work */                        \
-	X(BAD_NUMBER, 550, "5.1.3") /* local part is not a valid national number */                \
+	X(MAIL_WORK, 452, "4.5.3")        /* recipients x size above mail-work */                  \
+	X(BAD_NUMBER, 550, "5.1.3")       /* local part is not a valid national number */          \
+	X(NUMBER_ELSEWHERE, 550, "5.1.2") /* in an address that is not a citizen's */              \
 	X(NOT_AUTHORISED, 550, "5.7.1")                                                            \
 	X(NO_TLS, 550, "5.7.10")                                                                   \
 	X(MIXED, 550, "5.7.1")            /* citizens together with other recipients */            \

@@ -153,3 +153,23 @@ citizen_domain(const struct conf *c, const char *address, char *local, size_t lo
 		local[0] = '\0';
 	return found;
 }
+
+bool
+address_holds_number(const char *text)
+{
+	bool found = false;
+
+	while (!found && *(text += strcspn(text, "0123456789")) != '\0') {
+		size_t len = strspn(text, "0123456789");
+		char digits[NATIONALID_CHARS];
+
+		if (len == ID_DIGITS) {
+			memcpy(digits, text, ID_DIGITS);
+			digits[ID_DIGITS] = '\0';
+			found = nationalid_is_valid(digits, true);
+			explicit_bzero(digits, sizeof(digits));
+		}
+		text += len;
+	}
+	return found;
+}

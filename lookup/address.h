@@ -27,5 +27,9 @@ int citizen_parse(const char *local_part, bool allow_synthetic, struct citizen *
  * ours. local gets the local part. */
 const struct conf_domain *citizen_domain(const struct conf *c, const char *address, char *local,
 					 size_t local_size);
+/* Whether eleven digits that no other digit touches, and that are a national number (synthetic or
+ * not), stand anywhere in an address or a parameter that holds one (ORCPT). The domain counts too:
+ * logs and queues show the whole address. */
+bool address_holds_number(const char *text);
 
 #endif

@@ -150,6 +150,14 @@ session_helo(struct session *s, const char *helo)
 	return VERDICT_CONTINUE;
 }
 
+static void
+doom_mail(struct session *s, const struct bd_err *e)
+{
+	if (!s->doomed)
+		s->doom = *e;
+	s->doomed = true;
+}
+
 enum verdict
 session_mail(struct session *s, char **argv)
 {
@@ -167,15 +175,14 @@ session_mail(struct session *s, char **argv)
 	/* smtpd has no queue id yet at MAIL (observed); cleanup, for local mail, has. */
 	session_take_queue_id(s, false);
 	s->late = s->m.queue_id[0] != '\0';
+	/* Of a letter as well: reports to it would show the number. */
+	if (address_holds_number(s->m.from)) {
+		bd_fail(&e, BD_E_NUMBER_ELSEWHERE, "national number in the sender's address");
+		if (!s->late)
+			return session_refuse_mail(s, "mail", &e, 0);
+		doom_mail(s, &e);
+	}
 	return VERDICT_CONTINUE;
-}
-
-static void
-doom_mail(struct session *s, const struct bd_err *e)
-{
-	if (!s->doomed)
-		s->doom = *e;
-	s->doomed = true;
 }
 
 /* "None was sent", says the answer to mixed recipients, so the rest of the mail goes too. */
@@ -189,11 +196,36 @@ refuse_mixed(struct session *s)
 	return s->late ? VERDICT_CONTINUE : session_refuse(s, "rcpt", &e, 0);
 }
 
+/* A mistyped or forgotten domain makes ordinary mail of a letter, and logs and queues on its way
+ * would show the number. It was meant as a letter, so it counts as a citizen's. */
+static bool
+holds_number(char **argv)
+{
+	const char *orcpt = message_param(argv, "ORCPT");
+
+	return address_holds_number(argv[0]) || (orcpt != NULL && address_holds_number(orcpt));
+}
+
+static enum verdict
+rcpt_with_number(struct session *s)
+{
+	struct bd_err e = { 0 };
+
+	bd_fail(&e, BD_E_NUMBER_ELSEWHERE, "national number in another recipient's address");
+	if (s->late || s->role == ROLE_ORDINARY)
+		doom_mail(s, &e);
+	else
+		s->role = ROLE_LETTERS;
+	return s->late ? VERDICT_CONTINUE : session_refuse(s, "rcpt", &e, 0);
+}
+
 static enum verdict
 rcpt_other(struct session *s, char **argv)
 {
 	struct bd_err e = { 0 };
 
+	if (holds_number(argv))
+		return rcpt_with_number(s);
 	if (s->role == ROLE_LETTERS)
 		return refuse_mixed(s);
 	if (s->doomed) /* it goes to nobody, so nobody is asked about it */

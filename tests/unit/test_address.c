@@ -156,6 +156,43 @@ test_too_long_is_ours_and_invalid(void **state)
 	assert_int_equal(citizen_parse(local, true, &c, &e), -1);
 }
 
+static const struct {
+	const char *text;
+	bool holds;
+} numbers[] = {
+	{ ID "@privat.example", true },
+	{ "<" ID "@privat.example>", true },
+	{ ID, true },
+	{ "Kari." ID "@innbyger.example", true },
+	{ ID "+print@innbyger.example", true },
+	{ "bounce+" ID "=innbygger.example@etat.example", true },
+	{ "\"Kari " ID "\"@privat.example", true },
+	{ "kari@" ID, true },
+	{ "kari@" ID ".example", true },
+	{ "rfc822;" ID "@innbygger.example.no", true },
+	{ "41810120035@privat.example", true },
+	{ "12345678901." ID "@privat.example", true },
+	{ "0" ID "@privat.example", false },
+	{ ID "0@privat.example", false },
+	{ "01819090014@privat.example", false },
+	{ "0181909001@privat.example", false },
+	{ "018190.90013@privat.example", false },
+	{ "4790000000@sms.example", false },
+	{ "kari@privat.example", false },
+	{ "", false },
+	{ "<>", false },
+};
+
+static void
+test_numbers_elsewhere(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		print_message("  %s\n", numbers[i].text);
+		assert_int_equal(address_holds_number(numbers[i].text), numbers[i].holds);
+	}
+}
+
 int
 main(void)
 {
@@ -163,6 +200,7 @@ main(void)
 		cmocka_unit_test(test_local_parts),
 		cmocka_unit_test(test_details),
 		cmocka_unit_test(test_domains),
+		cmocka_unit_test(test_numbers_elsewhere),
 		cmocka_unit_test(test_too_long_is_ours_and_invalid),
 	};
 

@@ -62,6 +62,90 @@ test_refuse(void **state)
 	rig_free(&r);
 }
 
+#define NUMBER "01819090013"
+
+/* Ordinary mail would show the number to every log and queue on its way, ours first (promise 6). */
+static void
+test_numbers_elsewhere(void **state)
+{
+	static const enum conf_ordinary ways[] = { CONF_ORDINARY_PASS, CONF_ORDINARY_REFUSE,
+						   CONF_ORDINARY_RESUBMIT };
+	static const char *const senders[] = { "<" NUMBER "@etat.example>", "<" NUMBER ">",
+					       "<" NUMBER "@" RIG_DOMAIN ">",
+					       "<b+" NUMBER "=x.example@etat.example>" };
+	static const char *const recipients[] = { "<" NUMBER "@privat.example>", "<" NUMBER ">",
+						  "<Kari." NUMBER "@innbyger.example>" };
+
+	(void)state;
+	for (size_t w = 0; w < 3; w++) {
+		struct rig *r = rig_with(ways[w]); /* no server: nothing may ask for one */
+
+		for (size_t i = 0; i < sizeof(senders) / sizeof(senders[0]); i++) {
+			r->reply.code = 0;
+			assert_int_equal(rig_mail(r, senders[i]), VERDICT_REJECT);
+			assert_int_equal(r->reply.code, 550);
+			assert_string_equal(r->reply.status, "5.1.2");
+		}
+		for (size_t i = 0; i < sizeof(recipients) / sizeof(recipients[0]); i++) {
+			assert_int_equal(rig_mail(r, RIG_CLERK), VERDICT_CONTINUE);
+			assert_int_equal(rig_rcpt(r, recipients[i]), VERDICT_REJECT);
+			assert_string_equal(r->reply.status, "5.1.2");
+			/* it was meant as a letter: no outsider may get its text */
+			assert_int_equal(rig_rcpt(r, "<a@b.example>"), VERDICT_REJECT);
+			assert_string_equal(r->reply.status, "5.7.1");
+			assert_int_equal(rig_content(r), VERDICT_REJECT);
+			r->queue_id = NULL;
+		}
+		rig_free(&r);
+	}
+}
+
+static void
+test_number_after_an_outsider(void **state)
+{
+	struct rig *r = rig_with(CONF_ORDINARY_PASS);
+	char to[] = "<c@d.example>", orcpt[] = "ORCPT=rfc822;" NUMBER "@" RIG_DOMAIN;
+	char *argv[] = { to, orcpt, NULL };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(rig_mail(r, RIG_CLERK), VERDICT_CONTINUE);
+		assert_int_equal(rig_rcpt(r, "<a@b.example>"), VERDICT_CONTINUE);
+		if (i == 0)
+			assert_int_equal(rig_rcpt(r, "<" NUMBER "@b.example>"), VERDICT_REJECT);
+		else
+			assert_int_equal(session_rcpt(r->s, argv), VERDICT_REJECT);
+		assert_string_equal(r->reply.status, "5.1.2");
+		assert_int_equal(rig_content(r), VERDICT_REJECT);
+		assert_string_equal(r->reply.status, "5.1.2");
+		r->queue_id = NULL;
+	}
+	rig_free(&r);
+}
+
+/* cleanup keeps local mail that is refused before its end: the answer waits, and no submission is
+ * opened for it. */
+static void
+test_numbers_in_local_mail(void **state)
+{
+	struct rig *r = rig_with(CONF_ORDINARY_RESUBMIT);
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		r->queue_id = i == 0 ? "4LOCAL1" : "4LOCAL2";
+		assert_int_equal(rig_mail(r, i == 0 ? "<" NUMBER "@etat.example>" : RIG_CLERK),
+				 VERDICT_CONTINUE);
+		if (i == 1)
+			assert_int_equal(rig_rcpt(r, "<" NUMBER "@b.example>"), VERDICT_CONTINUE);
+		assert_int_equal(rig_rcpt(r, "<a@b.example>"), VERDICT_CONTINUE);
+		assert_int_equal(r->replies, i);
+		assert_int_equal(rig_content(r), VERDICT_CONTINUE);
+		assert_int_equal(rig_eom(r), VERDICT_REJECT);
+		assert_string_equal(r->reply.status, "5.1.2");
+	}
+	rig_free(&r);
+}
+
 static void
 test_resubmit(void **state)
 {
@@ -283,6 +367,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pass),
 		cmocka_unit_test(test_refuse),
+		cmocka_unit_test(test_numbers_elsewhere),
+		cmocka_unit_test(test_number_after_an_outsider),
+		cmocka_unit_test(test_numbers_in_local_mail),
 		cmocka_unit_test(test_resubmit),
 		cmocka_unit_test(test_resubmit_answers),
 		cmocka_unit_test(test_idle_clients_hold_no_connection),
