@@ -307,7 +307,7 @@ message_digest(const struct message *m, uint8_t digest[SHA256_BYTES], struct bd_
 		sha256(digest, "", 0);
 		return 0;
 	}
-	if ((map = mmap(NULL, m->size, PROT_READ, MAP_SHARED, m->fd, 0)) == MAP_FAILED)
+	if ((map = mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, m->fd, 0)) == MAP_FAILED)
 		return bd_fail_errno(e, BD_E_MEMORY, "memfd");
 	sha256(digest, map, m->size);
 	munmap(map, m->size);
