@@ -75,6 +75,28 @@ to_pem(X509 *cert)
 	return text;
 }
 
+/* What a changed answer of the register could bring: certificates that are good in all but one
+ * thing (threats.md A15). */
+static void
+make_foreign_certs(struct rig *r, X509 *root, EVP_PKEY *root_key)
+{
+	EVP_PKEY *key = EVP_RSA_gen(2048), *foreign_key = EVP_RSA_gen(2048);
+	X509 *foreign_root =
+	    make_cert(foreign_key, "Test Root", NULL, NULL, NULL, "critical,keyCertSign");
+	X509 *others =
+	    make_cert(key, "Postkasse", "922020175", root, root_key, "critical,keyEncipherment");
+	X509 *untrusted = make_cert(key, "Postkasse", RIG_PROVIDER, foreign_root, foreign_key,
+				    "critical,keyEncipherment");
+
+	r->others_pem = to_pem(others);
+	r->untrusted_pem = to_pem(untrusted);
+	X509_free(untrusted);
+	X509_free(others);
+	X509_free(foreign_root);
+	EVP_PKEY_free(foreign_key);
+	EVP_PKEY_free(key);
+}
+
 static void
 make_pki(struct rig *r)
 {
@@ -87,6 +109,7 @@ make_pki(struct rig *r)
 	r->mailbox_cert = make_cert(r->mailbox_key, "Postkasse", RIG_PROVIDER, root, root_key,
 				    "critical,keyEncipherment");
 	r->mailbox_pem = to_pem(r->mailbox_cert);
+	make_foreign_certs(r, root, root_key);
 	a->chain.leaf =
 	    make_cert(agency_key, "Etat", "123456785", root, root_key, "critical,digitalSignature");
 	a->chain.rest = sk_X509_new_null();
@@ -178,6 +201,25 @@ rig_ask(struct gate *g, const char *agency, const char *const *ids, size_t count
 	return q;
 }
 
+static const char *
+certificate_of(const struct rig *r, enum rig_fate fate)
+{
+	switch (fate) {
+	case FATE_BAD_CERTIFICATE:
+		return "bm90IGEgY2VydA==";
+	case FATE_OTHERS_CERTIFICATE:
+		return r->others_pem;
+	case FATE_UNTRUSTED_ROOT:
+		return r->untrusted_pem;
+	case FATE_DIGITAL:
+	case FATE_OPTED_OUT:
+	case FATE_UNKNOWN:
+	case FATE_OTHER_PERSON:
+		break;
+	}
+	return r->mailbox_pem;
+}
+
 static void
 make_person(struct rig *r, const char *id, struct person *p)
 {
@@ -201,8 +243,7 @@ make_person(struct rig *r, const char *id, struct person *p)
 	p->email.updated = p->email.verified = clock_wall();
 	p->mailbox = strdup("ola.test#1ABC");
 	p->provider = strdup(RIG_PROVIDER);
-	p->certificate =
-	    strdup(r->fate[n] == FATE_BAD_CERTIFICATE ? "bm90IGEgY2VydA==" : r->mailbox_pem);
+	p->certificate = strdup(certificate_of(r, r->fate[n]));
 }
 
 static int
@@ -445,6 +486,8 @@ rig_free(struct rig **rp)
 		free(r->submitted[i].data);
 	free(r->read);
 	free(r->mailbox_pem);
+	free(r->others_pem);
+	free(r->untrusted_pem);
 	X509_free(r->mailbox_cert);
 	EVP_PKEY_free(r->mailbox_key);
 	submit_pool_free(&r->gate.mail_pool);

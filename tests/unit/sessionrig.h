@@ -23,7 +23,9 @@ enum rig_fate {
 	FATE_OPTED_OUT,
 	FATE_UNKNOWN,
 	FATE_OTHER_PERSON,
-	FATE_BAD_CERTIFICATE
+	FATE_BAD_CERTIFICATE,
+	FATE_OTHERS_CERTIFICATE, /* good, but of another provider */
+	FATE_UNTRUSTED_ROOT      /* of the provider's number, issued by somebody else */
 };
 
 struct rig_submitted {
@@ -65,7 +67,7 @@ struct rig {
 	/* keys of the mailbox, to open what was sealed */
 	EVP_PKEY *mailbox_key;
 	X509 *mailbox_cert;
-	char *mailbox_pem;
+	char *mailbox_pem, *others_pem, *untrusted_pem;
 };
 
 struct rig *rig_new(void);

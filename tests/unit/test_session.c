@@ -426,6 +426,10 @@ test_one_refusal_refuses_all_by_position(void **state)
 		  "Recipient 2: " },
 		{ "bad certificate", FATE_BAD_CERTIFICATE, FATE_DIGITAL, 451, "4.7.5",
 		  "Recipient 2: " },
+		{ "certificate of another provider", FATE_OTHERS_CERTIFICATE, FATE_DIGITAL, 451,
+		  "4.7.5", "Recipient 2: " },
+		{ "certificate of an untrusted root", FATE_DIGITAL, FATE_UNTRUSTED_ROOT, 451,
+		  "4.7.5", "Recipient 3: " },
 		{ "permanent goes first", FATE_UNKNOWN, FATE_OPTED_OUT, 550, "5.3.3",
 		  "Recipient 3: " },
 	};
