@@ -6,7 +6,7 @@
 
 Handing in: letters a second through the whole gateway, next to the same mails handed to the same Postfix
 without the milter and thrown away there. Look-up: a question to brevdue-lookup, next to a bare round trip
-over a unix socket. Opening: sealing is RSA and AES; the floor is openssl doing the same work.
+over a socket pair. Memory: the daemons' peaks after that.
 Machines differ and so do hours of the day: compare ratios, and only within one run.
 """
 
